@@ -1,0 +1,93 @@
+# `make demo` and `make test` do all the set-up they need. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+UV := $(BIN)/uv
+export UV_PYTHON_DOWNLOADS := never
+export UV_LINK_MODE := copy
+export SAM_CLI_TELEMETRY := 0
+
+LOCK := $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header
+INSTALLED := .venv/.installed .runtimes/sam/.installed .runtimes/lambda/.installed \
+	.runtimes/training/.installed .runtimes/inference/.installed
+
+.PHONY: help setup demo test test-unit test-integration check lint types templates format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: $(INSTALLED) ## install everything, run nothing
+
+demo: setup ## run the whole loop here, for real: drop labelled data, get a better model served
+	$(BIN)/ocr-retrain demo
+
+test: test-unit test-integration ## all tests
+
+test-unit: setup ## fast tests of every part, each in the runtime it ships with
+	$(BIN)/python -m pytest tests/unit --ignore tests/unit/serving --ignore tests/unit/training --ignore tests/unit/recognition
+	.runtimes/training/bin/python -m pytest tests/unit/training tests/unit/recognition
+	.runtimes/inference/bin/python -m pytest tests/unit/serving
+
+test-integration: setup ## the whole loop on a local cloud with the real trainer on a tiny model
+	$(BIN)/python -m pytest tests/integration
+
+check: lint types templates ## everything that needs no running code
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy cli local functions containers/shared containers/training containers/inference tools
+
+templates: setup
+	$(BIN)/cfn-lint template.yaml
+	AWS_DEFAULT_REGION=us-east-1 .runtimes/sam/bin/sam validate --lint
+	$(BIN)/python tools/lint_state_machines.py
+
+format: setup ## rewrite the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/.installed ## renew every lock file from its .in file
+	for name in requirements-bootstrap local/sam-requirements local/lambda-runtime-requirements \
+		functions/requirements containers/training/requirements containers/inference/requirements \
+		containers/training/requirements-test containers/inference/requirements-test; do \
+		$(LOCK) $$name.in -o $$name.txt; done
+	$(LOCK) requirements-dev.in -o requirements.txt
+	for name in containers/training/requirements-nodeps containers/inference/requirements-nodeps; do \
+		$(LOCK) --no-deps $$name.in -o $$name.txt; done
+
+clean: ## remove everything that was installed or built
+	rm -rf .venv .runtimes .cache .local-cloud .aws-sam demo-results
+
+# --- environments: one for the tools, one for what AWS provides, one for each container image ------
+.venv/.installed: requirements.txt requirements-bootstrap.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=/path/to/python3.11")'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+.runtimes/sam/.installed: local/sam-requirements.txt .venv/.installed
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .runtimes/sam
+	$(UV) pip sync --quiet --python .runtimes/sam --require-hashes local/sam-requirements.txt
+	touch $@
+
+.runtimes/lambda/.installed: local/lambda-runtime-requirements.txt .venv/.installed
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .runtimes/lambda
+	$(UV) pip sync --quiet --python .runtimes/lambda --require-hashes local/lambda-runtime-requirements.txt
+	touch $@
+
+.runtimes/%/.installed: containers/%/requirements.txt containers/%/requirements-nodeps.txt containers/%/requirements-test.txt .venv/.installed
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .runtimes/$*
+	$(UV) pip sync --quiet --python .runtimes/$* --require-hashes containers/$*/requirements.txt
+	$(UV) pip install --quiet --python .runtimes/$* --no-deps --require-hashes -r containers/$*/requirements-nodeps.txt
+	$(UV) pip install --quiet --python .runtimes/$* --require-hashes -r containers/$*/requirements-test.txt
+	touch $@
