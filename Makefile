@@ -43,7 +43,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 types: setup
-	$(BIN)/mypy cli local functions containers/shared containers/training containers/inference tools
+	$(BIN)/mypy cli local functions tools
+	$(BIN)/mypy --python-executable .runtimes/training/bin/python containers/shared containers/training
+	$(BIN)/mypy --python-executable .runtimes/inference/bin/python containers/shared containers/inference
 
 templates: setup
 	$(BIN)/cfn-lint template.yaml

@@ -1,0 +1,145 @@
+"""Making the artefact of a base model with the training runtime, once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocr_retrain.errors import UserError
+from ocr_retrain.repository import Repository
+
+PRETRAINED = "pp-ocrv4-mobile"
+NAMED_SOURCES = (PRETRAINED, "tiny")
+_ARTEFACT = "model.tar.gz"
+_DICTIONARY = "dict.txt"
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A complete artefact: where it is, the SHA-256 of the file, what it was made from."""
+
+    path: Path
+    sha256: str
+    source: str
+
+    def dictionary(self) -> bytes:
+        """Return the artefact's character dictionary; raises UserError when it has none."""
+        with tarfile.open(self.path) as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isfile() else None
+                if content is not None and Path(member.name) == Path(_DICTIONARY):
+                    return content.read()
+        raise UserError(f"{self.path} holds no {_DICTIONARY}: it is not a complete model.")
+
+
+def source_name(source: str) -> str:
+    """Return how a source is recorded: its name, or the name of the folder or archive."""
+    return source if source in NAMED_SOURCES else Path(source).resolve().name
+
+
+def make_base_model(
+    repository: Repository, source: str, on_line: Callable[[str], None]
+) -> BaseModel:
+    """Return the complete artefact of ``source``: a named model, a folder or a model.tar.gz.
+
+    It is kept in the checkout's cache until the source or the packaging code changes. Raises
+    UserError when the source does not exist or cannot be packaged.
+    """
+    if source not in NAMED_SOURCES and not Path(source).exists():
+        known = " and ".join(NAMED_SOURCES[:1])
+        raise UserError(f"There is no model {source}: give a folder, a model.tar.gz or {known}.")
+    artefact = repository.cache / "base-models" / _identity(repository, source) / _ARTEFACT
+    if not artefact.is_file():
+        _package(repository, source, artefact, on_line)
+    return BaseModel(artefact, _sha256(artefact), source_name(source))
+
+
+def _package(
+    repository: Repository, source: str, artefact: Path, on_line: Callable[[str], None]
+) -> None:
+    if not repository.training_python.exists():
+        raise UserError("The training runtime is missing: run `make setup` first.")
+    artefact.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=artefact.parent) as workspace:
+        output = Path(workspace, _ARTEFACT)
+        command = [
+            str(repository.training_python),
+            str(repository.training_container / "bin" / "package-model"),
+            *("--source", source if source in NAMED_SOURCES else str(Path(source).resolve())),
+            *("--output", str(output)),
+            *("--cache", str(repository.cache / "package-model")),
+        ]
+        _run(command, _environment(repository), on_line)
+        output.replace(artefact)
+
+
+def _run(command: list[str], environment: dict[str, str], on_line: Callable[[str], None]) -> None:
+    last = "it gave no reason"
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                if line.strip():
+                    last = line.strip()
+                    on_line(last)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise UserError(f"The base model could not be packaged: {last}")
+
+
+def _environment(repository: Repository) -> dict[str, str]:
+    code = (repository.shared_code, repository.training_container)
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join(
+            [str(repository.training_python.parent), os.environ.get("PATH", os.defpath)]
+        ),
+        "PYTHONPATH": os.pathsep.join(str(path) for path in code),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _identity(repository: Repository, source: str) -> str:
+    digest = hashlib.sha256()
+    for path in _packaging_code(repository):
+        _add(digest, path, repository.root)
+    digest.update(source_name(source).encode())
+    if source not in NAMED_SOURCES:
+        root = Path(source)
+        files = [root] if root.is_file() else sorted(p for p in root.rglob("*") if p.is_file())
+        for path in files:
+            _add(digest, path, root)
+    return f"{source_name(source)}-{digest.hexdigest()[:16]}"
+
+
+def _packaging_code(repository: Repository) -> Iterable[Path]:
+    container = repository.training_container
+    yield from sorted(repository.shared_code.rglob("*.py"))
+    yield from sorted(container.rglob("*.py"))
+    yield from sorted(path for path in container.glob("bin/*") if path.is_file())
+    yield from sorted(container.glob("requirements*.txt"))
+
+
+def _add(digest: hashlib._Hash, path: Path, root: Path) -> None:
+    digest.update(path.relative_to(root).as_posix().encode())
+    digest.update(path.read_bytes())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,0 +1,147 @@
+"""Registering a base model as an approved version and making the endpoint serve it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ocr_retrain.base_model import NAMED_SOURCES, BaseModel, make_base_model
+from ocr_retrain.errors import UserError
+from ocr_retrain.exits import ExitCode
+from ocr_retrain.model_registry import (
+    Approval,
+    ModelVersion,
+    describe_endpoint,
+    describe_version,
+    latest_approved,
+    list_versions,
+)
+from ocr_retrain.watching import show_until_end
+
+if TYPE_CHECKING:
+    from ocr_retrain.connection import Cloud
+    from ocr_retrain.repository import Repository
+
+_CONTENT_TYPES = ("image/jpeg", "image/png", "application/x-image", "application/json")
+_SERVING_TIMEOUT = 1800.0
+_FORBIDDEN = re.compile(r"[^\w .:/=+@-]")
+_LONGEST_PROPERTY = 256
+
+
+@dataclass(frozen=True)
+class Bootstrapped:
+    """The version that was registered (or found), and whether it is new."""
+
+    version: ModelVersion
+    is_new: bool
+
+
+def bootstrap(
+    cloud: Cloud, repository: Repository, source: str, tell: Callable[[str], None]
+) -> Bootstrapped:
+    """Register the base model unless it is there already, and make sure the endpoint serves.
+
+    Raises UserError when the model cannot be packaged or the deployment fails.
+    """
+    versions = list_versions(cloud.sagemaker, cloud.stack.model_package_group)
+    registered = _registered_name(versions, source)
+    if registered is None:
+        model = make_base_model(repository, source, tell)
+        registered = _registered_content(versions, model)
+    if registered is not None:
+        tell(f"{source} is registered already: version {registered.version}, Approved.")
+        result = Bootstrapped(registered, is_new=False)
+    else:
+        result = Bootstrapped(_register(cloud, model, tell), is_new=True)
+    deploy(cloud, tell)
+    return result
+
+
+def deploy(cloud: Cloud, tell: Callable[[str], None]) -> None:
+    """Make the endpoint serve the latest approved version; raises UserError when it fails."""
+    if _is_served(cloud):
+        return
+    tell("Deploying the latest approved version:")
+    started = cloud.stepfunctions.start_execution(
+        stateMachineArn=cloud.stack.deploy_state_machine,
+        name=f"bootstrap-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        input="{}",
+    )
+    execution = show_until_end(cloud, started["executionArn"]).execution
+    if execution.status != "SUCCEEDED":
+        raise UserError(
+            f"The deployment failed: {execution.cause or execution.error or execution.status}",
+            ExitCode.FAILED,
+        )
+    deadline = time.monotonic() + _SERVING_TIMEOUT
+    while not _is_served(cloud):
+        if time.monotonic() >= deadline:
+            raise UserError(
+                f"Endpoint {cloud.stack.endpoint} does not serve the latest approved version "
+                "although its deployment ended well: `ocr-retrain models` shows what it serves.",
+                ExitCode.FAILED,
+            )
+        time.sleep(cloud.poll_seconds)
+
+
+def _is_served(cloud: Cloud) -> bool:
+    wanted = latest_approved(list_versions(cloud.sagemaker, cloud.stack.model_package_group))
+    endpoint = describe_endpoint(cloud.sagemaker, cloud.stack.endpoint)
+    if wanted is None or endpoint is None:
+        return False
+    return endpoint.status == "InService" and endpoint.package_arn == wanted.arn
+
+
+def _registered_name(versions: Sequence[ModelVersion], source: str) -> ModelVersion | None:
+    # Packaging a named model again may give other bytes (a newer library); registering those as
+    # the latest version would put the base model in the place of everything trained since.
+    if source not in NAMED_SOURCES:
+        return None
+    return _first_approved(versions, "source", source)
+
+
+def _registered_content(versions: Sequence[ModelVersion], model: BaseModel) -> ModelVersion | None:
+    return _first_approved(versions, "sha256", model.sha256)
+
+
+def _first_approved(versions: Sequence[ModelVersion], key: str, value: str) -> ModelVersion | None:
+    for version in versions:
+        if version.approval == Approval.APPROVED and version.metadata.get(key) == value:
+            return version
+    return None
+
+
+def _register(cloud: Cloud, model: BaseModel, tell: Callable[[str], None]) -> ModelVersion:
+    stack = cloud.stack
+    folder = f"models/{stack.prefix}-base-{model.sha256[:12]}/output/"
+    tell(f"Uploading the model to s3://{stack.bucket}/{folder}")
+    cloud.s3.put_object(Bucket=stack.bucket, Key=f"{folder}dict.txt", Body=model.dictionary())
+    cloud.s3.upload_file(str(model.path), stack.bucket, f"{folder}model.tar.gz")
+    arn = cloud.sagemaker.create_model_package(
+        ModelPackageGroupName=stack.model_package_group,
+        ModelPackageDescription=f"Base model {model.source}",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={
+            "Containers": [
+                {
+                    "Image": stack.inference_image,
+                    "ModelDataUrl": f"s3://{stack.bucket}/{folder}model.tar.gz",
+                }
+            ],
+            "SupportedContentTypes": list(_CONTENT_TYPES),
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        CustomerMetadataProperties={
+            "source": _FORBIDDEN.sub(" ", model.source)[:_LONGEST_PROPERTY],
+            "dictionary_uri": f"s3://{stack.bucket}/{folder}dict.txt",
+            "sha256": model.sha256,
+        },
+    )["ModelPackageArn"]
+    version = describe_version(cloud.sagemaker, arn)
+    tell(f"Registered as version {version.version}, Approved.")
+    return version

@@ -1,0 +1,1 @@
+"""One module per command: its options, its words, its exit status."""

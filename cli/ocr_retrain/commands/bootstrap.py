@@ -1,0 +1,52 @@
+"""``ocr-retrain bootstrap``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ocr_retrain.base_model import PRETRAINED
+from ocr_retrain.bootstrap import bootstrap
+from ocr_retrain.commands.options import CloudOption, JsonOption, StackOption, connect_and_say
+from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
+from ocr_retrain.repository import find_repository
+from ocr_retrain.terminal import results, show_json, tell
+
+
+def bootstrap_command(
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            help=f"{PRETRAINED}, a folder with best_accuracy.pdparams, config.yml and dict.txt, "
+            "or a model.tar.gz.",
+        ),
+    ] = PRETRAINED,
+    as_json: JsonOption = False,
+    cloud: CloudOption = CloudChoice.AUTO,
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """Register a base model as an approved version and deploy the endpoint.
+
+    Does nothing twice: a model that is registered already is only deployed, and only when the
+    endpoint does not serve the latest approved version.
+    """
+    repository = find_repository()
+    connection = connect_and_say(cloud, stack)
+    done = bootstrap(connection, repository, model, tell)
+    if as_json:
+        show_json(
+            {
+                "package_arn": done.version.arn,
+                "version": done.version.version,
+                "registered_now": done.is_new,
+                "endpoint": connection.stack.endpoint,
+            }
+        )
+        return
+    results().print(
+        f"Version {done.version.version} is registered and approved; endpoint "
+        f"{connection.stack.endpoint} serves the latest approved version.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,56 @@
+"""``ocr-retrain drop``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ocr_retrain.commands.options import CloudOption, JsonOption, StackOption, connect_and_say
+from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
+from ocr_retrain.dataset_folder import dataset_name, scan
+from ocr_retrain.drop import DropResult, drop
+from ocr_retrain.phrases import count, size
+from ocr_retrain.terminal import results, show_json, tell
+from ocr_retrain.upload_progress import upload_progress
+
+
+def drop_command(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", show_default=False, help="A folder with images and label files (*.txt)."
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", show_default="the folder's name", help="Name of the dataset."),
+    ] = None,
+    as_json: JsonOption = False,
+    cloud: CloudOption = CloudChoice.AUTO,
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """Upload labelled images; a retraining starts by itself.
+
+    Images go first, label files last. Files that are there already are skipped, so an interrupted
+    upload continues when the command is run again; label files are always sent, because their
+    arrival starts the run.
+    """
+    dataset = dataset_name(folder, name)
+    content = scan(folder)
+    connection = connect_and_say(cloud, stack)
+    with upload_progress(content) as on_file:
+        result = drop(connection.s3, connection.stack.bucket, content, dataset, on_file)
+    if as_json:
+        show_json({"dataset": dataset, **asdict(result)})
+        return
+    results().print(_sentence(dataset, result), soft_wrap=True)
+    tell("The retraining starts by itself; `ocr-retrain watch` shows it.")
+
+
+def _sentence(dataset: str, result: DropResult) -> str:
+    sent = f"{count(result.uploaded, 'file')} sent ({size(result.bytes)})"
+    unchanged = f", {result.unchanged:,} there already" if result.unchanged else ""
+    return f"Dataset {dataset} is at {result.uri}: {sent}{unchanged}."

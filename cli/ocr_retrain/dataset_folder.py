@@ -1,0 +1,84 @@
+"""A folder of labelled images on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ocr_retrain.errors import UserError
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+LABEL_SUFFIX = ".txt"
+_SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX"})
+
+
+@dataclass(frozen=True)
+class FolderFile:
+    """One file: where it is, its path relative to the folder (with ``/``), its size in bytes."""
+
+    path: Path
+    relative: str
+    size: int
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """What a folder holds: label files (``*.txt``), and everything else, sorted by path."""
+
+    root: Path
+    images: tuple[FolderFile, ...]
+    labels: tuple[FolderFile, ...]
+
+
+def scan(root: Path) -> DatasetFolder:
+    """Return the files of ``root``, without hidden and system files.
+
+    Raises UserError when it is not a folder, is empty or has no label file.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder.")
+    files = _files(root)
+    if not files:
+        raise UserError(f"{root} is empty: put images and a labels/train.txt into it.")
+    labels = [file for file in files if file.relative.lower().endswith(LABEL_SUFFIX)]
+    images = [file for file in files if not file.relative.lower().endswith(LABEL_SUFFIX)]
+    if not labels:
+        raise UserError(
+            f"{root} has no label file: add labels/train.txt with one `image path<TAB>text` "
+            "line per image."
+        )
+    if not any(label.size for label in labels):
+        names = ", ".join(label.relative for label in labels)
+        raise UserError(f"{root} has only empty label files ({names}).")
+    # The train labels complete a dataset, so they follow the other label files.
+    labels.sort(key=lambda file: (Path(file.relative).name.startswith("train"), file.relative))
+    return DatasetFolder(root, tuple(images), tuple(labels))
+
+
+def dataset_name(root: Path, chosen: str | None) -> str:
+    """Return the dataset's name: ``chosen`` or the folder's; raises UserError if not allowed."""
+    name = chosen if chosen is not None else root.resolve().name
+    if not NAME_PATTERN.fullmatch(name):
+        raise UserError(
+            f"{name!r} cannot name a dataset: use letters, digits, dots, dashes and underscores "
+            "(at most 63, a letter or digit first), for example with --name."
+        )
+    return name
+
+
+def _files(root: Path) -> list[FolderFile]:
+    found: list[FolderFile] = []
+    for directory, subdirectories, names in os.walk(root):
+        subdirectories[:] = [name for name in subdirectories if not _is_system(name)]
+        for name in names:
+            path = Path(directory, name)
+            if not _is_system(name) and path.is_file():
+                relative = path.relative_to(root).as_posix()
+                found.append(FolderFile(path, relative, path.stat().st_size))
+    return sorted(found, key=lambda file: file.relative)
+
+
+def _is_system(name: str) -> bool:
+    return name.startswith(".") or name in _SYSTEM_FILES

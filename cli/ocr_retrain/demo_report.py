@@ -1,0 +1,83 @@
+"""The last page of the demo: what was before, what is now, and where everything lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from ocr_retrain.outcome import RunResult
+from ocr_retrain.outcome_report import outcome_report
+from ocr_retrain.phrases import duration
+from ocr_retrain.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from ocr_retrain.demo_evidence import Evidence
+
+
+@dataclass(frozen=True)
+class SampleReading:
+    """One sample image: what it says, and what the endpoint read before and after."""
+
+    image: str
+    truth: str
+    before: str
+    after: str
+
+
+def conclusion(
+    result: RunResult,
+    verdict: Verdict | None,
+    samples: Sequence[SampleReading],
+    evidence: Evidence,
+    seconds: float,
+) -> Group:
+    """Return the whole last page."""
+    parts: list[RenderableType] = [
+        Text(""),
+        Rule("Result", style="cyan", align="left"),
+        Text(""),
+        outcome_report(result, verdict),
+        Text(""),
+        Text("What the endpoint read, before and after:"),
+        samples_table(samples),
+        Text("Where everything lies:"),
+        evidence_table(evidence),
+        Text(f"Total time: {duration(seconds)}", style="bold"),
+    ]
+    return Group(*parts)
+
+
+def samples_table(samples: Sequence[SampleReading]) -> Table:
+    """Return one line per sample image."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("image", "says", "version 1 read", "new version read"):
+        table.add_column(heading)
+    for sample in samples:
+        table.add_row(
+            Text(sample.image, style="dim"),
+            Text(sample.truth),
+            _marked(sample.before, sample.truth),
+            _marked(sample.after, sample.truth),
+        )
+    return table
+
+
+def evidence_table(evidence: Evidence) -> Table:
+    """Return where the run's files are, in S3 and on this machine."""
+    table = Table.grid(padding=(0, 2))
+    for name, uri in evidence.uris:
+        table.add_row(Text(f"  {name}", style="dim"), Text(uri, overflow="fold"))
+    table.add_row(Text("  downloaded to", style="dim"), Text(str(evidence.folder)))
+    return table
+
+
+def _marked(text: str, truth: str) -> Text:
+    right = text == truth
+    return Text(f"{'✓' if right else '✗'} {text}", style="green" if right else "red")

@@ -1,0 +1,79 @@
+"""What a job's log lines say about how far it is: pure, without AWS.
+
+The jobs print ``epoch=2/3 step=40/66 loss=1.2345 learning_rate=0.00035 images_per_second=81.2``,
+``epoch=2/3 dev_exact_match=0.8731 dev_lines=120`` and ``slice=handwriting lines=64/200``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+_PAIR = re.compile(r"(?:^|\s)([a-z_]+)=(\S+)")
+_OF = re.compile(r"^(\d+)/(\d+)$")
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """How far a job is.
+
+    ``done``/``total`` count steps of training or lines of the slice being evaluated (total 0:
+    not known yet), ``epoch`` counts from 1, ``loss``, ``images_per_second`` and
+    ``dev_exact_match`` (0..1) are the latest told, ``note`` is the last line without numbers.
+    """
+
+    done: int = 0
+    total: int = 0
+    epoch: int = 0
+    epochs: int = 0
+    slice_name: str = ""
+    loss: float | None = None
+    images_per_second: float | None = None
+    dev_exact_match: float | None = None
+    note: str = ""
+
+    @property
+    def fraction(self) -> float | None:
+        """Return the part done, 0..1, or None before the first count."""
+        return min(self.done / self.total, 1.0) if self.total else None
+
+
+def read_progress(lines: Iterable[str], before: JobProgress | None = None) -> JobProgress:
+    """Return the progress after ``lines``, continuing from ``before``."""
+    progress = before or JobProgress()
+    for line in lines:
+        progress = _after(progress, line.strip())
+    return progress
+
+
+def _after(progress: JobProgress, line: str) -> JobProgress:
+    values: Mapping[str, str] = dict(_PAIR.findall(line))
+    if "slice" in values:
+        done, total = _of(values.get("lines", ""))
+        return replace(progress, slice_name=values["slice"], done=done, total=total, note="")
+    if "epoch" not in values:
+        return replace(progress, note=line) if line else progress
+    epoch, epochs = _of(values["epoch"])
+    progress = replace(progress, epoch=epoch, epochs=epochs, note="")
+    if "step" in values:
+        done, total = _of(values["step"])
+        progress = replace(progress, done=done, total=total)
+    return replace(
+        progress,
+        loss=_number(values.get("loss"), progress.loss),
+        images_per_second=_number(values.get("images_per_second"), progress.images_per_second),
+        dev_exact_match=_number(values.get("dev_exact_match"), progress.dev_exact_match),
+    )
+
+
+def _of(text: str) -> tuple[int, int]:
+    match = _OF.match(text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _number(text: str | None, otherwise: float | None) -> float | None:
+    try:
+        return otherwise if text is None else float(text)
+    except ValueError:
+        return otherwise

@@ -1,0 +1,121 @@
+"""The versions in the model package group, and which of them the endpoint serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from ocr_retrain.errors import UserError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+_MISSING = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
+_MAX_DESCRIPTION = 1024
+
+
+class Approval(StrEnum):
+    """The approval states of a model package."""
+
+    APPROVED = "Approved"
+    PENDING = "PendingManualApproval"
+    REJECTED = "Rejected"
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version in the group; ``metadata`` are its customer metadata properties."""
+
+    arn: str
+    version: int
+    approval: str
+    created_at: datetime
+    metadata: Mapping[str, str]
+    note: str = ""
+    model_data: str = ""
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """What an endpoint does; ``package_arn`` is empty when its model is not from a registry."""
+
+    status: str
+    config: str
+    package_arn: str
+
+
+def list_versions(sagemaker: SageMakerClient, group: str) -> list[ModelVersion]:
+    """Return all versions of ``group``, newest first."""
+    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+    arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
+    versions = [describe_version(sagemaker, arn) for arn in arns]
+    return sorted(versions, key=lambda version: version.version, reverse=True)
+
+
+def describe_version(sagemaker: SageMakerClient, arn: str) -> ModelVersion:
+    """Return one version by its ARN."""
+    package = sagemaker.describe_model_package(ModelPackageName=arn)
+    containers = package.get("InferenceSpecification", {}).get("Containers", [])
+    return ModelVersion(
+        arn=package["ModelPackageArn"],
+        version=package.get("ModelPackageVersion", 0),
+        approval=package.get("ModelApprovalStatus", ""),
+        created_at=package["CreationTime"],
+        metadata=package.get("CustomerMetadataProperties") or {},
+        note=package.get("ApprovalDescription") or "",
+        model_data=containers[0].get("ModelDataUrl", "") if containers else "",
+    )
+
+
+def find_version(versions: list[ModelVersion], number: int) -> ModelVersion:
+    """Return the version ``number``; raises UserError naming the ones there are."""
+    for version in versions:
+        if version.version == number:
+            return version
+    known = ", ".join(str(version.version) for version in versions) or "none"
+    raise UserError(f"There is no version {number}; there are: {known}.")
+
+
+def latest_approved(versions: list[ModelVersion]) -> ModelVersion | None:
+    """Return the newest approved version of a list that is newest first."""
+    return next((item for item in versions if item.approval == Approval.APPROVED), None)
+
+
+def set_approval(
+    sagemaker: SageMakerClient, version: ModelVersion, approval: Approval, note: str
+) -> None:
+    """Change a version's approval; EventBridge then starts the Deploy state machine."""
+    sagemaker.update_model_package(
+        ModelPackageArn=version.arn,
+        ModelApprovalStatus=approval.value,
+        ApprovalDescription=note[:_MAX_DESCRIPTION],
+        # Repeated, so that no reading of an update can take the metadata for cleared.
+        CustomerMetadataProperties=dict(version.metadata),
+    )
+
+
+def describe_endpoint(sagemaker: SageMakerClient, endpoint: str) -> EndpointState | None:
+    """Return what the endpoint does, or None when there is none."""
+    try:
+        found = sagemaker.describe_endpoint(EndpointName=endpoint)
+        config = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
+        variants = config["ProductionVariants"]
+        model_name = variants[0].get("ModelName", "") if variants else ""
+        package = _package_of(sagemaker, model_name) if model_name else ""
+    except ClientError as error:
+        if error.response["Error"].get("Code") in _MISSING:
+            return None
+        raise
+    return EndpointState(found["EndpointStatus"], found["EndpointConfigName"], package)
+
+
+def _package_of(sagemaker: SageMakerClient, model_name: str) -> str:
+    model = sagemaker.describe_model(ModelName=model_name)
+    containers = [model.get("PrimaryContainer", {}), *model.get("Containers", [])]
+    names = [container.get("ModelPackageName", "") for container in containers]
+    return next((name for name in names if name), "")

@@ -1,0 +1,93 @@
+"""The report at the end of a run: outcome, verdict, reasons and problems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ocr_retrain.outcome import Outcome, Problem, RunResult
+from ocr_retrain.phrases import count, percent, points
+from ocr_retrain.verdicts import SliceVerdict, Verdict
+
+_STYLES = {
+    Outcome.PROMOTED: "bold green",
+    Outcome.AWAITING_APPROVAL: "bold yellow",
+    Outcome.RUNNING: "bold cyan",
+}
+_KINDS = {"new": "new", "old": "earlier", "golden": "golden"}
+
+
+def outcome_report(result: RunResult, verdict: Verdict | None) -> Group:
+    """Return everything a person wants to know of a run that ended."""
+    parts: list[RenderableType] = [headline(result)]
+    if verdict is not None:
+        parts += [verdict_table(verdict.slices), *reasons(verdict.reasons)]
+    if result.output is not None:
+        parts += problems(result.output.validation.problems, result.output.validation.report)
+    return Group(*parts)
+
+
+def headline(result: RunResult) -> Text:
+    """Return the outcome and its reason as one line."""
+    text = Text(f"{result.run_id}  ", style="dim")
+    text.append(result.outcome, style=outcome_style(result.outcome))
+    if result.reason:
+        text.append(f"  {result.reason}", style="default")
+    return text
+
+
+def outcome_style(outcome: Outcome) -> str:
+    """Return the style an outcome's name is printed in."""
+    return _STYLES.get(outcome, "bold red")
+
+
+def verdict_table(slices: Sequence[SliceVerdict]) -> Table:
+    """Return champion against candidate, one line per slice (exact match)."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("slice")
+    table.add_column("kind", style="dim")
+    for heading in ("lines", "champion", "candidate", "points", "p"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for item in slices:
+        difference = item.difference
+        table.add_row(
+            Text(item.name),
+            _KINDS.get(item.kind, item.kind),
+            f"{item.lines:,}",
+            "-" if item.champion_exact_match is None else percent(item.champion_exact_match),
+            Text(percent(item.candidate_exact_match), style="bold"),
+            "-" if difference is None else Text(points(difference), style=_color(difference)),
+            "" if item.p_value is None else _p_value(item.p_value),
+            Text("✓", style="green") if item.passed else Text("✗", style="red"),
+        )
+    return table
+
+
+def reasons(sentences: Sequence[str]) -> list[Text]:
+    """Return one line per reason."""
+    return [Text(f"  • {sentence}") for sentence in sentences]
+
+
+def problems(found: Sequence[Problem], report: str) -> list[Text]:
+    """Return one line per kind of validation problem, and where all of them are."""
+    if not found:
+        return []
+    lines = [Text("Left out of the training:", style="yellow")]
+    for problem in found:
+        kind = problem.code.replace("_", " ")
+        examples = ", ".join(problem.first)
+        lines.append(Text(f"  • {count(problem.count, 'line')}, {kind}: {examples}"))
+    return [*lines, Text(f"  all of them: {report}", style="dim")]
+
+
+def _color(difference: float) -> str:
+    return "green" if difference > 0 else "red" if difference < 0 else ""
+
+
+def _p_value(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

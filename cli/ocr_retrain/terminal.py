@@ -1,0 +1,52 @@
+"""The two streams: results go to stdout, everything a person follows goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TextIO
+
+from rich.console import Console, RenderableType
+
+_PIPED_WIDTH = 160
+
+
+def _console(stream: TextIO) -> Console:
+    # A pipe or a log file has no width of its own; 80 columns would fold every table.
+    return Console(
+        file=stream,
+        width=None if stream.isatty() else _PIPED_WIDTH,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+
+
+def results() -> Console:
+    """Return the console on stdout, for what a command was asked for."""
+    return _console(sys.stdout)
+
+
+def progress() -> Console:
+    """Return the console on stderr, for progress, notes and errors."""
+    return _console(sys.stderr)
+
+
+def tell(message: str, style: str = "") -> None:
+    """Print one line for the person who follows (stderr), never folded."""
+    progress().print(message, style=style or None, soft_wrap=True)
+
+
+def show(renderable: RenderableType) -> None:
+    """Print a result (stdout)."""
+    results().print(renderable)
+
+
+def show_json(value: object) -> None:
+    """Print ``value`` as indented JSON (stdout); dates become ISO strings."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def is_interactive() -> bool:
+    """Return whether somebody watches stderr on a terminal that can redraw lines."""
+    return progress().is_terminal and not progress().is_dumb_terminal

@@ -1,0 +1,60 @@
+"""A progress bar for uploads; outside a terminal, a line now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from ocr_retrain.dataset_folder import DatasetFolder, FolderFile
+from ocr_retrain.phrases import count
+from ocr_retrain.terminal import is_interactive, progress, tell
+
+_PLAIN_PARTS = 4
+
+
+class UploadProgress:
+    """Counts files as they are in place."""
+
+    def __init__(self, bar: Progress | None, folder: DatasetFolder) -> None:
+        """Show on ``bar``, or as plain lines when there is none."""
+        self._bar = bar
+        self._done = 0
+        self._total = len(folder.images) + len(folder.labels)
+        self._task = bar.add_task("Uploading", total=self._total) if bar else None
+
+    def __call__(self, file: FolderFile) -> None:
+        """Take note that ``file`` is in place."""
+        self._done += 1
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task)
+        elif self._is_worth_a_line():
+            tell(f"  {self._done:,} of {count(self._total, 'file')} in place")
+
+    def _is_worth_a_line(self) -> bool:
+        part = self._done * _PLAIN_PARTS // self._total
+        return part != (self._done - 1) * _PLAIN_PARTS // self._total
+
+
+@contextmanager
+def upload_progress(folder: DatasetFolder) -> Iterator[UploadProgress]:
+    """Show the progress of an upload of ``folder`` on stderr."""
+    if not is_interactive():
+        yield UploadProgress(None, folder)
+        return
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(bar_width=40),
+        MofNCompleteColumn(),
+        TextColumn("files"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=progress()) as bar:
+        yield UploadProgress(bar, folder)

@@ -1,0 +1,1 @@
+"""The inference server: text in images over HTTP, as SageMaker calls it."""

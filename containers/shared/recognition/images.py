@@ -1,0 +1,108 @@
+"""Decode untrusted image bytes into BGR pixels, within limits that are checked before decoding."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+Pixels = npt.NDArray[np.uint8]
+
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+_WHITE = (255, 255, 255)
+_HIGH_DEPTH_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+
+
+class ImageError(ValueError):
+    """The bytes are not an image that can be read; the message is one sentence for the sender."""
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is accepted: encoded size in bytes, decoded size in pixels, longest side in pixels."""
+
+    max_bytes: int = 20 * 1024 * 1024
+    max_pixels: int = 50_000_000
+    max_side: int = 20_000
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
+    """Return the image as contiguous BGR uint8 [height, width, 3], upright, alpha on white.
+
+    Raises ImageError when the data is no image, is damaged, or exceeds the limits.
+    """
+    if not data:
+        raise ImageError("The image is empty (0 bytes).")
+    if len(data) > limits.max_bytes:
+        raise ImageError(
+            f"The image has {len(data)} bytes, more than the {limits.max_bytes} accepted; "
+            "send a smaller one."
+        )
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            _check_size(image.size, limits)
+            rgb = _to_rgb(_upright(image))
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError("The image has too many pixels; send a smaller one.") from error
+    except MemoryError:
+        raise
+    # Decoders raise almost anything on hostile bytes (struct.error, SyntaxError, KeyError, ...).
+    except Exception as error:
+        raise ImageError(
+            "The image cannot be read: it is damaged or of an unknown format "
+            "(JPEG, PNG, BMP, TIFF, WebP, GIF and PPM are known)."
+        ) from error
+    return np.ascontiguousarray(np.asarray(rgb, dtype=np.uint8)[:, :, ::-1])
+
+
+def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(f"The image has no pixels ({width} x {height}).")
+    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+        raise ImageError(
+            f"The image is {width} x {height} pixels; at most {limits.max_pixels} pixels and "
+            f"{limits.max_side} per side are accepted."
+        )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except OSError:
+        raise
+    # A broken EXIF block does not make the pixels unreadable.
+    except Exception:
+        image.load()
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _HIGH_DEPTH_MODES:
+        return Image.fromarray(_to_eight_bits(np.asarray(image))).convert("RGB")
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        background = Image.new("RGBA", layered.size, (*_WHITE, 255))
+        return Image.alpha_composite(background, layered).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_eight_bits(samples: npt.NDArray[np.generic]) -> Pixels:
+    """Scale 16-bit, wider or float grey samples to 0..255; samples that fit stay as they are."""
+    values = np.nan_to_num(samples.astype(np.float64))
+    top = float(values.max(initial=0.0))
+    if samples.dtype.kind == "f":
+        scale = 255.0 if top <= 1.0 else 1.0
+    elif samples.dtype.itemsize == 2 or top > 255.0:
+        scale = 255.0 / 65535.0
+    else:
+        scale = 1.0
+    return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)

@@ -1,0 +1,107 @@
+"""A model as training knows it: network, dictionary and configuration, on disk and in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetuning.configuration import (
+    Config,
+    image_shape_of,
+    read_config,
+    recognizer_config,
+    write_config,
+)
+from finetuning.export import export_recognizer
+from finetuning.networks import Network, build_network, load_into, read_weights
+from finetuning.versions import installed_versions
+from finetuning.weights import load_weights, save_weights
+from recognition.artefact import (
+    CONFIG,
+    DICTIONARY,
+    MANIFEST,
+    WEIGHTS,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
+from recognition.dictionary import CharacterDictionary
+
+_FAMILIES = {"PPLCNetV3": "pp-ocrv4-mobile", "TinyBackbone": "tiny"}
+
+
+@dataclass(frozen=True)
+class TrainableModel:
+    """A recognizer whose weights can be trained."""
+
+    network: Network
+    dictionary: CharacterDictionary
+    architecture: Mapping[str, Any]
+    image_shape: tuple[int, int, int]
+
+    @property
+    def family(self) -> str:
+        """The name of the network's kind in manifests."""
+        backbone = str(self.architecture["Backbone"]["name"])
+        return _FAMILIES.get(backbone, backbone.lower())
+
+    @property
+    def config(self) -> Config:
+        """PaddleOCR's configuration of the model."""
+        return recognizer_config(self.architecture, self.image_shape)
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a model comes from."""
+
+    run_id: str
+    parent_package_arn: str = ""
+    dataset_ids: tuple[str, ...] = ()
+
+
+def load_model(model_dir: Path) -> tuple[TrainableModel, Manifest]:
+    """Load an unpacked, complete artefact for training.
+
+    Raises ArtefactError, ConfigError, DictionaryError or WeightsError when it is not usable.
+    """
+    manifest = read_manifest(model_dir)
+    manifest.verify(model_dir, (WEIGHTS, CONFIG, DICTIONARY))
+    config = read_config(model_dir / CONFIG)
+    dictionary = CharacterDictionary.read(model_dir / DICTIONARY)
+    network = build_network(config["Architecture"], dictionary.classes)
+    load_into(network, load_weights(model_dir / WEIGHTS))
+    model = TrainableModel(network, dictionary, config["Architecture"], image_shape_of(config))
+    return model, manifest
+
+
+def write_model(
+    model: TrainableModel,
+    lineage: Lineage,
+    metrics: Mapping[str, float | int | str | None],
+    model_dir: Path,
+) -> Manifest:
+    """Write every file of the artefact; the manifest comes last, so that its presence means done.
+
+    Raises ExportError when the network cannot be exported.
+    """
+    model_dir.mkdir(parents=True, exist_ok=True)
+    (model_dir / MANIFEST).unlink(missing_ok=True)
+    save_weights(read_weights(model.network), model_dir / WEIGHTS)
+    write_config(model.config, model_dir / CONFIG)
+    model.dictionary.write(model_dir / DICTIONARY)
+    export_recognizer(model.network, model.dictionary, model.image_shape, model_dir)
+    manifest = Manifest(
+        run_id=lineage.run_id,
+        parent_package_arn=lineage.parent_package_arn,
+        dataset_ids=lineage.dataset_ids,
+        dictionary_size=len(model.dictionary),
+        metrics=dict(metrics),
+        versions=installed_versions(),
+        family=model.family,
+        image_shape=model.image_shape,
+    )
+    write_manifest(manifest, model_dir)
+    return read_manifest(model_dir)

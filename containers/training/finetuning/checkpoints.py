@@ -1,0 +1,116 @@
+"""Checkpoints from which an interrupted training continues as if nothing had happened.
+
+A checkpoint is a directory of plain arrays and one JSON file, written under a temporary name and
+renamed, with checksums: one that was cut off, here or on its way through S3, is recognised and the
+one before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from finetuning.weights import Array, Weights
+from recognition.artefact import file_sha256
+
+_STATE = "state.json"
+_KEPT = 2
+_GROUPS = ("weights", "optimizer", "best")
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where training stands: whole epochs done, steps done of the next, and the best score so far."""
+
+    epoch: int
+    step: int
+    best_score: float | None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that training needs to go on."""
+
+    position: Position
+    schedule: Mapping[str, float]
+    weights: Weights
+    optimizer: Weights
+    best: Weights
+
+
+@dataclass(frozen=True)
+class CheckpointDirectory:
+    """Keeps the last checkpoints of one training: the fingerprint tells it from others."""
+
+    path: Path
+    fingerprint: str
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint; it counts once it is complete."""
+        position = checkpoint.position
+        name = f"epoch-{position.epoch:04d}-step-{position.step:06d}"
+        partial = self.path / f".{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for group in _GROUPS:
+            arrays: Mapping[str, Array] = getattr(checkpoint, group)
+            # Positional: names of arrays may be no valid names of members.
+            np.savez(partial / f"{group}.npz", *arrays.values())
+        state = {
+            "fingerprint": self.fingerprint,
+            "position": asdict(position),
+            "schedule": dict(checkpoint.schedule),
+            "names": {group: list(getattr(checkpoint, group)) for group in _GROUPS},
+            "sha256": {f"{group}.npz": file_sha256(partial / f"{group}.npz") for group in _GROUPS},
+        }
+        (partial / _STATE).write_text(json.dumps(state), encoding="utf-8")
+        final = self.path / name
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        for old in self._complete()[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def latest(self) -> Checkpoint | None:
+        """Return the newest complete checkpoint of this training; None when there is none."""
+        for directory in reversed(self._complete()):
+            checkpoint = self._load(directory)
+            if checkpoint is not None:
+                return checkpoint
+        return None
+
+    def clear(self) -> None:
+        """Remove all checkpoints."""
+        for directory in self._complete():
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _complete(self) -> list[Path]:
+        if not self.path.is_dir():
+            return []
+        return sorted(path for path in self.path.glob("epoch-*-step-*") if path.is_dir())
+
+    def _load(self, directory: Path) -> Checkpoint | None:
+        try:
+            state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
+            if state["fingerprint"] != self.fingerprint:
+                return None
+            for name, checksum in state["sha256"].items():
+                if file_sha256(directory / name) != checksum:
+                    return None
+            groups = {
+                group: _read_arrays(directory / f"{group}.npz", state["names"][group])
+                for group in _GROUPS
+            }
+            position = Position(**state["position"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return Checkpoint(position=position, schedule=state["schedule"], **groups)
+
+
+def _read_arrays(path: Path, names: list[str]) -> Weights:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[f"arr_{index}"] for index, name in enumerate(names)}

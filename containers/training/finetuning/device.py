@@ -1,0 +1,54 @@
+"""Which device computes: a GPU when Paddle has one, else the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import paddle
+
+
+@dataclass(frozen=True)
+class Device:
+    """The device that trains. On a GPU most operations run in half precision, losses in full."""
+
+    name: str
+    _scaler: Any = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def best(cls) -> Device:
+        """Choose the device and make it Paddle's default."""
+        if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0:
+            paddle.set_device("gpu")
+            return cls("gpu", paddle.amp.GradScaler(init_loss_scaling=1024.0))
+        paddle.set_device("cpu")
+        return cls("cpu")
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether a GPU computes."""
+        return self.name == "gpu"
+
+    @contextmanager
+    def precision(self) -> Iterator[None]:
+        """Run the forward pass in the device's precision."""
+        with paddle.amp.auto_cast(enable=self.is_gpu, level="O1"):
+            yield
+
+    def backward(self, loss: Any) -> None:  # noqa: ANN401  (a tensor)
+        """Add the loss's gradients."""
+        if self._scaler is None:
+            loss.backward()
+        else:
+            self._scaler.scale(loss).backward()
+
+    def step(self, optimizer: Any) -> None:  # noqa: ANN401  (Paddle's optimizer)
+        """Apply the gradients and clear them."""
+        if self._scaler is None:
+            optimizer.step()
+        else:
+            self._scaler.step(optimizer)
+            self._scaler.update()
+        optimizer.clear_grad()

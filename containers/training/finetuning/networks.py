@@ -1,0 +1,130 @@
+"""PaddleOCR recognition networks: build, load, read back, and split into backbone and the rest."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import paddle
+from ppocr.modeling.architectures.base_model import BaseModel
+from ppocr.modeling.heads import build_head
+from ppocr.modeling.necks import build_neck
+
+from finetuning.configuration import Config, ConfigError
+from finetuning.tiny import ARCHITECTURE_NAME as TINY
+from finetuning.tiny import TinyBackbone
+from finetuning.weights import Array, Weights, WeightsError
+
+Network = Any
+
+PP_OCRV4_ARCHITECTURE: Mapping[str, Any] = {
+    "model_type": "rec",
+    "algorithm": "SVTR_LCNet",
+    "Transform": None,
+    "Backbone": {"name": "PPLCNetV3", "scale": 0.95, "conv_kxk_num": 4},
+    "Neck": {
+        "name": "SequenceEncoder",
+        "encoder_type": "svtr",
+        "dims": 120,
+        "depth": 2,
+        "hidden_dims": 120,
+        "kernel_size": [1, 3],
+        "use_guide": False,
+    },
+    "Head": {"name": "CTCHead", "fc_decay": 1.0e-05},
+}
+
+
+def build_network(architecture: Mapping[str, Any], classes: int) -> Network:
+    """Build the network with that many outputs (the characters and the blank), in evaluation mode.
+
+    Raises ConfigError when PaddleOCR knows no such network.
+    """
+    plan = copy.deepcopy(dict(architecture))
+    try:
+        plan["Head"]["out_channels"] = classes
+        # Fresh names each time: a resumed optimizer finds its parameters by name.
+        with paddle.utils.unique_name.guard():
+            network = _build(plan)
+    except (AssertionError, KeyError, TypeError, NameError) as error:
+        raise ConfigError(
+            f"config.yml describes no network that PaddleOCR knows: {error}."
+        ) from error
+    network.eval()
+    return network
+
+
+def _build(plan: Config) -> Network:
+    if plan["Backbone"]["name"] != TINY:
+        return BaseModel(plan)
+    network = BaseModel({"model_type": "rec"})
+    network.backbone = TinyBackbone(**{key: plan["Backbone"][key] for key in ("channels",)})
+    network.neck = build_neck({**plan["Neck"], "in_channels": network.backbone.out_channels})
+    network.head = build_head({**plan["Head"], "in_channels": network.neck.out_channels})
+    network.use_backbone = network.use_neck = network.use_head = True
+    return network
+
+
+def single_head(architecture: Mapping[str, Any]) -> Config:
+    """Return the architecture with CTC alone when it is PaddleOCR's MultiHead, else a copy.
+
+    The second head only helps training from scratch, and `use_guide` cuts the backbone off from the
+    CTC loss: fine-tuning with them destroys a model within a few steps.
+    """
+    plan: Config = copy.deepcopy(dict(architecture))
+    if plan.get("Head", {}).get("name") != "MultiHead":
+        return plan
+    for entry in plan["Head"]["head_list"]:
+        if "CTCHead" in entry:
+            neck = dict(entry["CTCHead"]["Neck"])
+            head = dict(entry["CTCHead"].get("Head") or {})
+            neck = {**neck, "encoder_type": neck.pop("name"), "name": "SequenceEncoder"}
+            plan["Neck"] = {**neck, "use_guide": False}
+            plan["Head"] = {**head, "name": "CTCHead"}
+            return plan
+    raise ConfigError(
+        "config.yml has a MultiHead without a CTCHead; only CTC models are supported."
+    )
+
+
+def single_head_weights(weights: Weights) -> Weights:
+    """Rename a MultiHead checkpoint's CTC branch to the plain network's names."""
+    renamed = {"head.ctc_encoder.": "neck.", "head.ctc_head.": "head."}
+    result: Weights = {}
+    for name, value in weights.items():
+        for old, new in renamed.items():
+            if name.startswith(old):
+                result[new + name.removeprefix(old)] = value
+                break
+        else:
+            if not name.startswith(("head.gtc_head.", "head.before_gtc.", "head.sar_head.")):
+                result[name] = value
+    return result
+
+
+def read_weights(network: Network) -> Weights:
+    """Return copies of all parameters and statistics by name."""
+    return {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}
+
+
+def load_into(network: Network, weights: Mapping[str, Array]) -> None:
+    """Set all parameters and statistics.
+
+    Raises WeightsError unless names and shapes match: a network that is loaded in part reads noise.
+    """
+    state = network.state_dict()
+    missing = [name for name in state if name not in weights]
+    if missing:
+        raise WeightsError(
+            f"The weights lack {len(missing)} of the network's {len(state)} arrays "
+            f"(first: {missing[0]}); they belong to another configuration."
+        )
+    for name, tensor in state.items():
+        value = weights[name]
+        if list(value.shape) != list(tensor.shape):
+            raise WeightsError(
+                f"The weights' {name} has shape {list(value.shape)}, the network of config.yml "
+                f"{list(tensor.shape)}; they do not belong together."
+            )
+        tensor.set_value(value.astype(tensor.numpy().dtype, copy=False))

@@ -1,0 +1,28 @@
+"""Progress lines on standard output: the console shows them, metric definitions match them."""
+
+from __future__ import annotations
+
+LOSS_PATTERN = r"epoch=\d+/\d+ step=\d+/\d+ loss=([0-9.eE+-]+)"
+LEARNING_RATE_PATTERN = r"loss=\S+ learning_rate=([0-9.eE+-]+)"
+IMAGES_PER_SECOND_PATTERN = r"images_per_second=([0-9.]+)"
+DEV_EXACT_MATCH_PATTERN = r"epoch=\d+/\d+ dev_exact_match=([0-9.]+)"
+
+
+def announce(text: str) -> None:
+    """Print one line of explanation."""
+    print(text, flush=True)
+
+
+def step_line(
+    epoch: tuple[int, int], step: tuple[int, int], loss: float, rate: float, speed: float
+) -> str:
+    """Return the line of a training step; pairs are (current, total), speed is images per second."""
+    return (
+        f"epoch={epoch[0]}/{epoch[1]} step={step[0]}/{step[1]} loss={loss:.4f} "
+        f"learning_rate={rate:.3g} images_per_second={speed:.1f}"
+    )
+
+
+def epoch_line(epoch: tuple[int, int], exact_match: float, lines: int) -> str:
+    """Return the line that ends an epoch; epoch 0 is the champion before any training."""
+    return f"epoch={epoch[0]}/{epoch[1]} dev_exact_match={exact_match:.4f} dev_lines={lines}"

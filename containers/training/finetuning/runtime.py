@@ -1,0 +1,54 @@
+"""Settings of the numeric runtimes, to be made before any of them is imported."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import warnings
+from pathlib import Path
+
+
+def prepare_threads() -> None:
+    """Give every runtime all cores, and let idle threads sleep instead of spin.
+
+    Two OpenMP runtimes (Paddle's and ONNX Runtime's or OpenCV's) that spin while waiting take the
+    cores from one another: measured 4.3 instead of 10 images per second.
+    """
+    cores = str(os.cpu_count() or 1)
+    os.environ.setdefault("OMP_NUM_THREADS", cores)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("MKL_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    os.environ.setdefault("PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK", "True")
+
+
+def paddleocr_directory() -> Path:
+    """Return the directory that holds PaddleOCR's `ppocr` and `tools` packages.
+
+    Raises ModuleNotFoundError when it is not installed.
+    """
+    spec = importlib.util.find_spec("unstructured_paddleocr")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(
+            "PaddleOCR's training code is missing; install requirements-nodeps.txt."
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def expose_paddleocr() -> None:
+    """Make PaddleOCR's `ppocr` package importable.
+
+    The package that carries it keeps `ppocr` inside itself and imports far more than networks when
+    it is imported as a whole, so its directory goes on the path instead.
+    """
+    location = str(paddleocr_directory())
+    if location not in sys.path:
+        sys.path.append(location)
+
+
+def prepare() -> None:
+    """Do both, and silence the runtimes' remarks about compilers nobody needs here."""
+    prepare_threads()
+    warnings.filterwarnings("ignore", message="No ccache found")
+    expose_paddleocr()

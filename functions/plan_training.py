@@ -1,0 +1,38 @@
+"""Plans the training and evaluation of a run."""
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, Field
+
+from retraining import clients
+from retraining.observability import logger, tracer
+from retraining.run_plan import Planned, plan_training
+
+BUCKET, LEDGER, REGISTRY = clients.bucket(), clients.ledger(), clients.registry()
+SETTINGS = clients.settings()
+
+
+class Request(BaseModel):
+    """What the state machine gives."""
+
+    run_id: Annotated[str, Field(min_length=1)]
+    datasets: Annotated[list[str], Field(min_length=1)]
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> Planned:
+    """Plan a run and write what its jobs read."""
+    request = Request.model_validate(event)
+    planned = plan_training(request.run_id, request.datasets, BUCKET, LEDGER, REGISTRY, SETTINGS)
+    logger.info(
+        "training planned",
+        extra={
+            "run_id": request.run_id,
+            "champion": planned["champion_package_arn"],
+            "new_lines": planned["new_lines"],
+            "replay_lines": planned["replay_lines"],
+        },
+    )
+    return planned

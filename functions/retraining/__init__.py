@@ -1,0 +1,1 @@
+"""Rules and adapters behind the Lambda handlers of the retraining pipeline."""

@@ -1,0 +1,71 @@
+"""Takes S3's announcements of new objects into the ledger."""
+
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import unquote_plus
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from retraining import s3_layout
+from retraining.ledger import Ledger
+from retraining.ledger_items import Seen
+from retraining.storage import Bucket, StoredObject
+
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class _Bucket(BaseModel):
+    name: _Text
+
+
+class _Object(BaseModel):
+    key: _Text
+    sequencer: str = ""
+
+
+class _Detail(BaseModel):
+    bucket: _Bucket
+    object: _Object
+
+
+class ObjectCreated(BaseModel):
+    """The parts of EventBridge's "Object Created" event that matter here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    detail_type: Annotated[str, Field(alias="detail-type")]
+    detail: _Detail
+
+
+def record_arrival(event: ObjectCreated, bucket: Bucket, ledger: Ledger, now: datetime) -> str:
+    """Record the label file an event announces; say in one phrase what was done.
+
+    The event is taken as a hint only: the object is looked up, so that late, repeated and
+    out-of-order events record what lies in the bucket now.
+    """
+    if event.detail_type != "Object Created" or event.detail.bucket.name != bucket.name:
+        return "ignored: not a new object of our bucket"
+    if s3_layout.label_upload(unquote_plus(event.detail.object.key)) is None:
+        return "ignored: not a label file of a drop"
+    found = _find(event.detail.object.key, bucket)
+    upload = s3_layout.label_upload(found.key) if found else None
+    if found is None or upload is None:
+        return "ignored: the file has been deleted since"
+    seen = Seen(
+        dataset=upload.dataset,
+        relative=upload.relative,
+        etag=found.etag,
+        sequencer=event.detail.object.sequencer,
+        size=found.size,
+        version_id=found.version_id,
+    )
+    pending = ledger.record_upload(seen, now)
+    return "recorded" if pending else "ignored: this or a later version is known already"
+
+
+def _find(key: str, bucket: Bucket) -> StoredObject | None:
+    found = bucket.head(key)
+    # EventBridge gives keys as they are, S3's own notifications give them URL-encoded. Which one
+    # this is can only be told by looking: both "a+b.txt" and "a b.txt" are good names.
+    decoded = unquote_plus(key)
+    return found if found or decoded == key else bucket.head(decoded)

@@ -1,0 +1,82 @@
+"""Puts the package together: settings from the environment, one client per service.
+
+Everything is made once per process, when a handler's module is loaded.
+"""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from retraining.executions import Executions
+from retraining.ledger import Ledger
+from retraining.reconcile import Reconciler
+from retraining.registry import Registry
+from retraining.settings import Settings, SettingsError
+from retraining.storage import Bucket
+from retraining.validation import READERS, Validator
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+_RETRIES = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=READERS)
+
+
+@cache
+def settings() -> Settings:
+    """Read the environment."""
+    return Settings.from_environment(os.environ)
+
+
+@cache
+def bucket() -> Bucket:
+    """Open the bucket."""
+    return Bucket(boto3.client("s3", config=_RETRIES), settings().bucket)
+
+
+@cache
+def ledger() -> Ledger:
+    """Open the ledger."""
+    return Ledger(boto3.resource("dynamodb", config=_RETRIES).Table(settings().table))
+
+
+@cache
+def sagemaker() -> "SageMakerClient":
+    """Connect to SageMaker."""
+    return boto3.client("sagemaker", config=_RETRIES)
+
+
+@cache
+def registry() -> Registry:
+    """Open the model registry."""
+    return Registry(sagemaker(), settings().model_package_group)
+
+
+@cache
+def executions() -> Executions:
+    """Open the Retrain state machine."""
+    arn = settings().retrain_state_machine_arn
+    if not arn:
+        raise SettingsError("RETRAIN_STATE_MACHINE_ARN is not set; set it in the template.")
+    return Executions(boto3.client("stepfunctions", config=_RETRIES), arn)
+
+
+@cache
+def reconciler() -> Reconciler:
+    """Make the reconciler."""
+    return Reconciler(ledger(), executions())
+
+
+@cache
+def validator() -> Validator:
+    """Make the validator."""
+    return Validator(bucket(), ledger(), registry(), settings())
+
+
+@cache
+def runtime() -> "SageMakerRuntimeClient":
+    """Connect to SageMaker's endpoints."""
+    return boto3.client("sagemaker-runtime", config=_RETRIES)

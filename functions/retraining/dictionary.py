@@ -1,0 +1,33 @@
+"""The characters a model can write. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# PaddleOCR adds the space itself (use_space_char), so dictionaries mostly do not list it.
+_ALWAYS_KNOWN = frozenset(" ")
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """The characters of one model."""
+
+    characters: frozenset[str]
+
+    @classmethod
+    def parse(cls, content: str) -> "Dictionary":
+        """Read a PaddleOCR dictionary: one character per line."""
+        return cls(frozenset(row.rstrip("\r") for row in content.split("\n")) - {""})
+
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """Tell which characters of a text are missing, each once, in order."""
+        return tuple(
+            each
+            for each in dict.fromkeys(text)
+            if each not in self.characters and each not in _ALWAYS_KNOWN
+        )
+
+
+def count_lines(unknown: Iterable[str]) -> dict[str, int]:
+    """Count lines per unknown character, most frequent first."""
+    return dict(Counter(unknown).most_common())

@@ -1,0 +1,62 @@
+"""Names of runs, jobs, models and endpoint configurations (all at most 63 characters)."""
+
+import hashlib
+import re
+from datetime import UTC, datetime
+
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+
+
+def run_id(now: datetime, token: str) -> str:
+    """Name a run: ``yyyymmdd-hhmmss-<6 hex>``; ``token`` is a hex string of at least 6 digits."""
+    name = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{token[:6].lower()}"
+    if not _RUN_ID.fullmatch(name):
+        raise ValueError(f"Cannot name a run with the token {token!r}: give 6 hex digits.")
+    return name
+
+
+def execution_arn(state_machine_arn: str, run: str) -> str:
+    """Tell the ARN an execution of that state machine gets when it is named after the run."""
+    head, kind, machine = state_machine_arn.partition(":stateMachine:")
+    if not kind:
+        raise ValueError(f"{state_machine_arn!r} is not the ARN of a state machine.")
+    return f"{head}:execution:{machine}:{run}"
+
+
+def run_of_execution(execution: str) -> str:
+    """Tell the run id from an execution ARN."""
+    return execution.rpartition(":")[2]
+
+
+def training_job(prefix: str, run: str) -> str:
+    """Name the training job; the state machine adds ``-<attempt>``."""
+    return f"{prefix}-{run}-train"
+
+
+def evaluation_job(prefix: str, run: str) -> str:
+    """Name the processing job; the state machine adds ``-<attempt>``."""
+    return f"{prefix}-{run}-evaluate"
+
+
+def model(prefix: str, version: int, package_arn: str, created: datetime) -> str:
+    """Name the SageMaker model of a package.
+
+    The creation time is part of the hash: a group that was deleted and made again counts its
+    versions from 1, and its packages must not be taken for the old ones.
+    """
+    identity = f"{package_arn}{created.astimezone(UTC).isoformat()}"
+    return f"{_version(prefix, version)}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+
+
+def is_model_of(prefix: str, name: str) -> bool:
+    """Tell whether a model name was made by ``model``."""
+    return re.fullmatch(rf"{re.escape(prefix)}-v\d+-[0-9a-f]{{8}}", name) is not None
+
+
+def endpoint_config(prefix: str, version: int, now: datetime, token: str) -> str:
+    """Name a new endpoint configuration; every deployment gets its own."""
+    return f"{_version(prefix, version)}-{now.astimezone(UTC):%Y%m%d%H%M%S}-{token[:4].lower()}"
+
+
+def _version(prefix: str, version: int) -> str:
+    return f"{prefix}-v{version}"

@@ -1,0 +1,78 @@
+"""The environment of a Lambda function, read once and typed."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+
+class SettingsError(Exception):
+    """The environment is incomplete or holds a value that cannot be used."""
+
+
+def _hyperparameters(given: object) -> object:
+    """SageMaker takes hyperparameters as text only, so numbers and booleans become text here."""
+    values = json.loads(given) if isinstance(given, str) else given
+    if not isinstance(values, dict):
+        raise ValueError("must be a JSON object")
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in values.items()
+    }
+
+
+Percent = Annotated[int, Field(ge=1, le=50)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Settings(BaseModel):
+    """What the template hands to the functions.
+
+    ``retrain_state_machine_arn`` and ``inference_image`` are empty where the template does not
+    give them: only start_retraining and register_model need them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    bucket: Annotated[str, Field(min_length=3)]
+    table: Annotated[str, Field(min_length=3)]
+    prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,19}$")]
+    model_package_group: Annotated[str, Field(min_length=1)]
+    endpoint_name: Annotated[str, Field(min_length=1, max_length=63)]
+    retrain_state_machine_arn: str = ""
+    inference_image: str = ""
+    holdout_percent: Percent = 15
+    upload_wait_seconds: Annotated[int, Field(ge=0)] = 900
+    min_gain: Fraction = 0.01
+    max_drop: Fraction = 0.01
+    min_slice_lines: Annotated[int, Field(ge=1)] = 20
+    significance: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    require_approval: bool = False
+    hyperparameters: Annotated[dict[str, str], BeforeValidator(_hyperparameters)] = Field(
+        default_factory=dict
+    )
+    smoke_test_min_accuracy: Fraction = 0.5
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the settings.
+
+        Raises SettingsError naming every variable that is missing or cannot be used.
+        """
+        given = {
+            name: environment[name.upper()]
+            for name in cls.model_fields
+            if environment.get(name.upper(), "") != ""
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+                for fault in error.errors()
+            )
+            raise SettingsError(
+                f"The function's environment cannot be used ({faults}); "
+                "set these variables in the template."
+            ) from error

@@ -1,0 +1,143 @@
+"""Asks a deployed endpoint to read lines whose text is known."""
+
+import io
+import mimetypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypedDict
+
+from botocore.exceptions import ClientError
+from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
+
+from retraining import s3_layout
+from retraining.golden import load_golden_sets
+from retraining.ledger import Ledger
+from retraining.lines import Line, parse_lines, rank
+from retraining.planning import only_existing, share_evenly
+from retraining.storage import Bucket
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+MOST_LINES = 20
+_BLANK_LINE = (320, 48)
+
+
+class SmokeTest(TypedDict):
+    """Whether the endpoint works: ``right`` of ``lines`` were read exactly."""
+
+    passed: bool
+    lines: int
+    right: int
+    why: str
+
+
+class _Prediction(BaseModel):
+    text: str
+    confidence: Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Answer(BaseModel):
+    predictions: list[_Prediction]
+
+
+class BadAnswerError(Exception):
+    """The endpoint did not answer, or not in the agreed shape."""
+
+
+@dataclass(frozen=True)
+class EndpointReader:
+    """Reads single lines through an endpoint."""
+
+    client: "SageMakerRuntimeClient"
+    endpoint_name: str
+
+    def read(self, image: bytes, content_type: str) -> str:
+        """Tell the text the endpoint reads on an image of one line ("" for none).
+
+        Raises BadAnswerError when there is no answer or it cannot be understood.
+        """
+        try:
+            response = self.client.invoke_endpoint(
+                EndpointName=self.endpoint_name, ContentType=content_type, Body=image
+            )
+            answer = _Answer.model_validate_json(response["Body"].read())
+        except ClientError as error:
+            raise BadAnswerError(f"it answered with an error: {error}") from error
+        except ValidationError as error:
+            fault = error.errors()[0]["msg"]
+            raise BadAnswerError(f"its answer is not a list of predictions ({fault})") from error
+        return " ".join(each.text for each in answer.predictions)
+
+
+def smoke_test(
+    reader: EndpointReader, bucket: Bucket, ledger: Ledger, minimum_accuracy: float
+) -> SmokeTest:
+    """Read up to 20 known lines; all must be answered and enough of them read exactly."""
+    lines = choose_lines(_known_lines(bucket, ledger))
+    if not lines:
+        return _blank_line(reader)
+    right = 0
+    for line in lines:
+        try:
+            text = reader.read(bucket.read(line.key).body, _content_type(line.key))
+        except BadAnswerError as error:
+            return {
+                "passed": False,
+                "lines": len(lines),
+                "right": right,
+                "why": f"The endpoint did not read {bucket.uri(line.key)}: {error}.",
+            }
+        right += text.strip() == line.text.strip()
+    passed = right >= minimum_accuracy * len(lines)
+    why = f"The endpoint reads {right} of {len(lines)} known lines exactly"
+    return {
+        "passed": passed,
+        "lines": len(lines),
+        "right": right,
+        "why": f"{why}." if passed else f"{why}; at least {minimum_accuracy:.0%} are asked for.",
+    }
+
+
+def choose_lines(sets: Sequence[tuple[str, Sequence[Line]]]) -> tuple[Line, ...]:
+    """Choose up to 20 lines, evenly from every set, the same ones every time."""
+    shares = share_evenly({name: len(lines) for name, lines in sets}, MOST_LINES)
+    return tuple(
+        line
+        for name, lines in sets
+        for line in sorted(lines, key=lambda each: rank(each.key))[: shares[name]]
+    )
+
+
+def _known_lines(bucket: Bucket, ledger: Ledger) -> list[tuple[str, Sequence[Line]]]:
+    golden = [(each.name, each.lines) for each in load_golden_sets(bucket) if each.lines]
+    return list(golden) or _holdouts(bucket, ledger)
+
+
+def _holdouts(bucket: Bucket, ledger: Ledger) -> list[tuple[str, Sequence[Line]]]:
+    found: list[tuple[str, Sequence[Line]]] = []
+    for dataset in ledger.datasets():
+        if dataset.trained_holdout_uri:
+            lines = parse_lines(bucket.read_text(bucket.key(dataset.trained_holdout_uri)))
+            existing = {each.key for each in bucket.list(s3_layout.dataset_prefix(dataset.name))}
+            found.append((dataset.name, only_existing(lines, existing)))
+    return [(name, lines) for name, lines in found if lines]
+
+
+def _blank_line(reader: EndpointReader) -> SmokeTest:
+    image = io.BytesIO()
+    Image.new("RGB", _BLANK_LINE, "white").save(image, format="PNG")
+    nothing = "There is no golden set and no held out line to ask for"
+    try:
+        reader.read(image.getvalue(), "image/png")
+    except BadAnswerError as error:
+        why = f"{nothing}, and the endpoint did not answer for a blank image: {error}."
+        return {"passed": False, "lines": 0, "right": 0, "why": why}
+    why = f"{nothing}; the endpoint answers for a blank image. Upload a golden set to test more."
+    return {"passed": True, "lines": 0, "right": 0, "why": why}
+
+
+def _content_type(key: str) -> str:
+    guessed = mimetypes.guess_type(key)[0] or ""
+    return guessed if guessed.startswith("image/") else "application/x-image"

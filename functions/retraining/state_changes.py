@@ -1,0 +1,57 @@
+"""Reads "Step Functions Execution Status Change" events."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from retraining.executions import Executions, datasets_of
+from retraining.outcomes import TERMINAL, Ended, as_object
+
+
+class _Detail(BaseModel):
+    execution_arn: Annotated[str, Field(alias="executionArn")]
+    state_machine_arn: Annotated[str, Field(alias="stateMachineArn")]
+    name: str
+    status: str
+    stop_date: Annotated[int | None, Field(alias="stopDate")] = None
+    input: str | None = None
+    output: str | None = None
+    error: str | None = None
+    cause: str | None = None
+
+
+class StatusChange(BaseModel):
+    """The parts of the event that matter here; times are milliseconds since 1970."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    detail: _Detail
+
+
+def end_of(event: StatusChange, executions: Executions) -> Ended | None:
+    """Tell how the execution ended, or None when it has not ended or is none of ours."""
+    detail = event.detail
+    if detail.status not in TERMINAL or detail.state_machine_arn != executions.state_machine_arn:
+        return None
+    told = detail.output if detail.status == "SUCCEEDED" else detail.error or detail.cause
+    if not told:
+        # EventBridge drops what is over 248 kB; Step Functions still has it.
+        described = executions.describe(detail.execution_arn)
+        if described and described.ended:
+            return described.ended
+    return Ended(
+        run_id=detail.name,
+        status=detail.status,
+        datasets=datasets_of(as_object(detail.input).get("datasets")),
+        output=as_object(detail.output),
+        error=detail.error or "",
+        cause=detail.cause or "",
+        ended_at=_time(detail.stop_date),
+    )
+
+
+def _time(milliseconds: int | None) -> datetime:
+    if milliseconds is None:
+        return datetime.now(UTC)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

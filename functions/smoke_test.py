@@ -1,0 +1,32 @@
+"""Asks a deployed endpoint to read lines whose text is known."""
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, Field
+
+from retraining import clients
+from retraining.observability import count, logger, tracer
+from retraining.smoke import EndpointReader, SmokeTest, smoke_test
+
+BUCKET, LEDGER, RUNTIME = clients.bucket(), clients.ledger(), clients.runtime()
+SETTINGS = clients.settings()
+
+
+class Request(BaseModel):
+    """What the state machine gives."""
+
+    endpoint_name: Annotated[str, Field(min_length=1)]
+    package_arn: str = ""
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> SmokeTest:
+    """Read known lines through the endpoint."""
+    request = Request.model_validate(event)
+    reader = EndpointReader(RUNTIME, request.endpoint_name)
+    result = smoke_test(reader, BUCKET, LEDGER, SETTINGS.smoke_test_min_accuracy)
+    count("SmokeTestsPassed", int(result["passed"]))
+    logger.info("endpoint tested", extra={"package_arn": request.package_arn, **result})
+    return result

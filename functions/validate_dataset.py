@@ -1,0 +1,40 @@
+"""Validates the drops of a run and writes the lines that can be used."""
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import AwareDatetime, BaseModel, Field
+
+from retraining import clients
+from retraining.observability import count, logger, tracer
+from retraining.validation_report import Validation
+
+VALIDATOR = clients.validator()
+
+
+class Request(BaseModel):
+    """What the state machine gives; ``started_at`` is when the execution started."""
+
+    run_id: Annotated[str, Field(min_length=1)]
+    datasets: Annotated[list[str], Field(min_length=1)]
+    started_at: AwareDatetime
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> Validation:
+    """Validate the datasets of a run."""
+    request = Request.model_validate(event)
+    answer = VALIDATOR.validate(request.run_id, request.datasets, request.started_at)
+    count("TrainLines", answer["train_lines"])
+    logger.info(
+        "datasets validated",
+        extra={
+            "run_id": request.run_id,
+            "complete": answer["complete"],
+            "missing": answer["missing_count"],
+            "train_lines": answer["train_lines"],
+            "holdout_lines": answer["holdout_lines"],
+        },
+    )
+    return answer

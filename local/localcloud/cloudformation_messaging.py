@@ -1,0 +1,153 @@
+"""CloudFormation resource types that carry messages: SQS, SNS, EventBridge, alarms."""
+
+from __future__ import annotations
+
+import json
+
+from localcloud.cloudformation import Created, Order, ResourceType
+from localcloud.eventbridge_schedules import interval_seconds
+from localcloud.untyped import Json
+
+_QUEUE_ATTRIBUTES = frozenset(
+    {
+        "ContentBasedDeduplication",
+        "DelaySeconds",
+        "FifoQueue",
+        "KmsMasterKeyId",
+        "MaximumMessageSize",
+        "MessageRetentionPeriod",
+        "ReceiveMessageWaitTimeSeconds",
+        "RedrivePolicy",
+        "SqsManagedSseEnabled",
+        "VisibilityTimeout",
+    }
+)
+
+
+def _create_queue(order: Order) -> Created:
+    name = str(order.properties.get("QueueName", order.generated_name))[:80]
+    attributes = {
+        key: _as_text(value) for key, value in order.properties.items() if key in _QUEUE_ATTRIBUTES
+    }
+    url = order.call("sqs", "CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
+    arn = f"arn:aws:sqs:{order.context.region}:{order.context.account_id}:{name}"
+    return Created(url, {"Arn": arn, "QueueName": name, "QueueUrl": url})
+
+
+def _as_text(value: Json) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _create_queue_policy(order: Order) -> Created:
+    policy = json.dumps(order.properties["PolicyDocument"])
+    for url in order.properties["Queues"]:
+        order.call("sqs", "SetQueueAttributes", QueueUrl=url, Attributes={"Policy": policy})
+    return Created(order.generated_name)
+
+
+def _create_topic(order: Order) -> Created:
+    name = str(order.properties.get("TopicName", order.generated_name))
+    attributes = {
+        key: order.properties[key]
+        for key in ("DisplayName", "KmsMasterKeyId")
+        if key in order.properties
+    }
+    arn = order.call("sns", "CreateTopic", Name=name, Attributes=attributes)["TopicArn"]
+    for subscription in order.properties.get("Subscription", []):
+        order.call("sns", "Subscribe", TopicArn=arn, **subscription)
+    return Created(arn, {"TopicArn": arn, "TopicName": name})
+
+
+def _create_topic_policy(order: Order) -> Created:
+    policy = json.dumps(order.properties["PolicyDocument"])
+    for arn in order.properties["Topics"]:
+        order.call(
+            "sns",
+            "SetTopicAttributes",
+            TopicArn=arn,
+            AttributeName="Policy",
+            AttributeValue=policy,
+        )
+    return Created(order.generated_name)
+
+
+def _create_subscription(order: Order) -> Created:
+    answer = order.call("sns", "Subscribe", ReturnSubscriptionArn=True, **order.properties)
+    return Created(answer["SubscriptionArn"], {"Arn": answer["SubscriptionArn"]})
+
+
+def _create_rule(order: Order) -> Created:
+    properties = dict(order.properties)
+    targets = properties.pop("Targets", [])
+    name = str(properties.pop("Name", order.generated_name))[:64]
+    if "EventPattern" in properties:
+        properties["EventPattern"] = json.dumps(properties["EventPattern"])
+    if "ScheduleExpression" in properties:
+        interval_seconds(str(properties["ScheduleExpression"]))
+    arn = order.call("events", "PutRule", Name=name, **properties)["RuleArn"]
+    if targets:
+        order.call("events", "PutTargets", Rule=name, Targets=targets)
+    return Created(name, {"Arn": arn})
+
+
+def _create_alarm(order: Order) -> Created:
+    properties = dict(order.properties)
+    name = str(properties.pop("AlarmName", order.generated_name))
+    order.call("cloudwatch", "PutMetricAlarm", AlarmName=name, **properties)
+    context = order.context
+    arn = f"arn:aws:cloudwatch:{context.region}:{context.account_id}:alarm:{name}"
+    return Created(name, {"Arn": arn})
+
+
+TYPES = (
+    ResourceType("AWS::SQS::Queue", _QUEUE_ATTRIBUTES | {"QueueName"}, _create_queue),
+    ResourceType(
+        "AWS::SQS::QueuePolicy", frozenset({"Queues", "PolicyDocument"}), _create_queue_policy
+    ),
+    ResourceType(
+        "AWS::SNS::Topic",
+        frozenset({"TopicName", "DisplayName", "KmsMasterKeyId", "Subscription"}),
+        _create_topic,
+    ),
+    ResourceType(
+        "AWS::SNS::TopicPolicy", frozenset({"Topics", "PolicyDocument"}), _create_topic_policy
+    ),
+    ResourceType(
+        "AWS::SNS::Subscription",
+        frozenset({"TopicArn", "Protocol", "Endpoint"}),
+        _create_subscription,
+    ),
+    ResourceType(
+        "AWS::Events::Rule",
+        frozenset(
+            {"Name", "Description", "EventPattern", "ScheduleExpression", "State", "Targets"}
+        ),
+        _create_rule,
+    ),
+    ResourceType(
+        "AWS::CloudWatch::Alarm",
+        frozenset(
+            {
+                "ActionsEnabled",
+                "AlarmActions",
+                "AlarmDescription",
+                "AlarmName",
+                "ComparisonOperator",
+                "DatapointsToAlarm",
+                "Dimensions",
+                "EvaluationPeriods",
+                "MetricName",
+                "Namespace",
+                "OKActions",
+                "Period",
+                "Statistic",
+                "Threshold",
+                "TreatMissingData",
+                "Unit",
+            }
+        ),
+        _create_alarm,
+    ),
+)

@@ -1,0 +1,133 @@
+"""Running a container image's local stand-in the way SageMaker runs a container.
+
+What a container sees below ``/opt/ml`` lies below one directory per job here; programs find it by
+``SAGEMAKER_BASE_DIR``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from localcloud.context import CloudContext, LocalImage
+from localcloud.processes import Child, spawn
+from localcloud.sagemaker_errors import JobInputError
+
+_OPT_ML = PurePosixPath("/opt/ml")
+_POLL_SECONDS = 0.05
+_NOT_FOUND = 127
+
+
+@dataclass(frozen=True)
+class ContainerExit:
+    """How a container ended: its exit code, and whether we made it end."""
+
+    code: int
+    ended_by: Literal["itself", "stop", "timeout"]
+
+
+@dataclass(frozen=True)
+class Container:
+    """Everything needed to start a container."""
+
+    name: str
+    image: LocalImage
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    base: Path
+    log_file: Path
+
+
+def image_of(context: CloudContext, uri: str) -> LocalImage:
+    """Return the local stand-in for an image; raises JobInputError when there is none."""
+    image = context.images.get(uri)
+    if image is None:
+        raise JobInputError(
+            f"Cannot pull image {uri}: no local runtime stands in for it; name it in the local "
+            "cloud's image list."
+        )
+    return image
+
+
+def container_environment(
+    context: CloudContext,
+    image: LocalImage,
+    base: Path,
+    requested: Mapping[str, str],
+    *,
+    isolated: bool,
+) -> dict[str, str]:
+    """Return the variables a container starts with.
+
+    ``requested`` is the job's own ``Environment``. An isolated container gets no AWS credentials
+    and no endpoint, as with EnableNetworkIsolation.
+    """
+    aws = {} if isolated else context.aws_environment()
+    return {
+        **image.environment(),
+        **aws,
+        "AWS_REGION": context.region,
+        **requested,
+        "SAGEMAKER_BASE_DIR": str(base),
+    }
+
+
+def local_path(base: Path, path: str) -> Path:
+    """Return where ``path`` of the container lies; raises JobInputError outside ``/opt/ml``."""
+    pure = PurePosixPath(path)
+    if not pure.is_relative_to(_OPT_ML) or ".." in pure.parts:
+        raise JobInputError(f"LocalPath {path} is not below /opt/ml.")
+    return base / pure.relative_to(_OPT_ML)
+
+
+def fresh_directory(directory: Path) -> Path:
+    """Create an empty directory, removing what a former cloud left under that name."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def start(container: Container) -> Child:
+    """Start the container's process; raises FileNotFoundError when the command is unknown."""
+    with container.log_file.open("ab") as log:
+        return spawn(
+            container.name,
+            container.command,
+            env=container.environment,
+            cwd=container.base,
+            output=log.fileno(),
+        )
+
+
+def run(
+    container: Container,
+    *,
+    stop: threading.Event,
+    max_seconds: float,
+    grace_seconds: float,
+) -> ContainerExit:
+    """Run the container to its end.
+
+    When ``stop`` is set or ``max_seconds`` are over it gets SIGTERM, and SIGKILL after
+    ``grace_seconds`` more.
+    """
+    try:
+        child = start(container)
+    except FileNotFoundError as error:
+        with container.log_file.open("a", encoding="utf-8") as log:
+            log.write(f"{error}\n")
+        return ContainerExit(_NOT_FOUND, "itself")
+    deadline = time.monotonic() + max_seconds
+    while (code := child.poll()) is None:
+        if stop.is_set():
+            return ContainerExit(child.terminate(grace_seconds), "stop")
+        if time.monotonic() >= deadline:
+            return ContainerExit(child.terminate(grace_seconds), "timeout")
+        stop.wait(_POLL_SECONDS)
+    # A shell reports a signal the same way; Popen has it negative.
+    return ContainerExit(code if code >= 0 else 128 - code, "itself")

@@ -1,0 +1,175 @@
+"""The state of one training job, as DescribeTrainingJob shows it."""
+
+from __future__ import annotations
+
+import math
+import re
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+from localcloud.sagemaker_api import Document, Parameters, timestamp, without_nothing
+from localcloud.sagemaker_validation import kept_members
+
+FAILURE_CHARACTERS = 1024
+
+_DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+
+
+class TrainingJob:
+    """One job; safe to use from the job's thread and from requests at the same time."""
+
+    def __init__(
+        self, request: Parameters, arn: str, on_change: Callable[[TrainingJob], None]
+    ) -> None:
+        """``on_change`` is called after every status change."""
+        self.request = request
+        self.name: str = request["TrainingJobName"]
+        self.arn = arn
+        self.tags: list[dict[str, str]] = list(request.get("Tags", []))
+        self.creation_time = self.last_modified_time = timestamp()
+        self.status = "InProgress"
+        self.stop = threading.Event()
+        self._secondary = "Starting"
+        self._failure: str | None = None
+        self._transitions: list[Document] = []
+        self._metrics: dict[str, Document] = {}
+        self._started: datetime | None = None
+        self._ended: datetime | None = None
+        self._on_change = on_change
+        self._lock = threading.RLock()
+
+    @property
+    def artifact_uri(self) -> str:
+        """Where model.tar.gz goes."""
+        return f"{self.output_uri}/model.tar.gz"
+
+    @property
+    def output_uri(self) -> str:
+        """The prefix of what the job leaves behind."""
+        root = self.request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+        return f"{root}/{self.name}/output"
+
+    @property
+    def max_runtime_seconds(self) -> int:
+        """After how long the container is told to stop."""
+        stopping = self.request.get("StoppingCondition", {})
+        return int(stopping.get("MaxRuntimeInSeconds", _DEFAULT_MAX_RUNTIME_SECONDS))
+
+    def enter(self, secondary_status: str, message: str) -> None:
+        """Go to the next phase."""
+        with self._lock:
+            if secondary_status == "Downloading":
+                self._started = timestamp()
+            self._move(secondary_status, message)
+        self._on_change(self)
+
+    def complete(self) -> None:
+        """The container did its work and everything is uploaded."""
+        self._end("Completed", "Completed", "Training job completed")
+
+    def fail(self, reason: str) -> None:
+        """The job is lost; ``reason`` becomes FailureReason."""
+        self._failure = reason[:FAILURE_CHARACTERS]
+        self._end("Failed", "Failed", "Training job failed")
+
+    def end_stopped(self) -> None:
+        """The job ended because StopTrainingJob asked for it."""
+        self._end("Stopped", "Stopped", "Training job stopped")
+
+    def end_timed_out(self) -> None:
+        """The job ended because MaxRuntimeInSeconds were over."""
+        self._end(
+            "Stopped",
+            "MaxRuntimeExceeded",
+            "Training job runtime exceeded MaxRuntimeInSeconds provided",
+        )
+
+    def request_stop(self) -> bool:
+        """Ask for the end; False when the job has ended or is stopping already."""
+        with self._lock:
+            if self.status != "InProgress":
+                return False
+            self.status = "Stopping"
+            self._move("Stopping", "Stopping the training job")
+        self.stop.set()
+        self._on_change(self)
+        return True
+
+    def observe(self, line: str) -> None:
+        """Take the metrics out of a line the container printed; the last value counts."""
+        for metric in self.request["AlgorithmSpecification"].get("MetricDefinitions", []):
+            found = re.search(metric["Regex"], line)
+            if found is None or not found.groups():
+                continue
+            try:
+                value = float(found.group(1))
+            except (TypeError, ValueError):
+                continue
+            point = {"MetricName": metric["Name"], "Value": value, "Timestamp": timestamp()}
+            with self._lock:
+                self._metrics[metric["Name"]] = point
+
+    def describe(self) -> Document:
+        """Return the answer of DescribeTrainingJob."""
+        with self._lock:
+            seconds = self._seconds()
+            return without_nothing(
+                {
+                    "EnableNetworkIsolation": False,
+                    "EnableInterContainerTrafficEncryption": False,
+                    "EnableManagedSpotTraining": False,
+                    **kept_members("DescribeTrainingJob", self.request),
+                    "TrainingJobArn": self.arn,
+                    "TrainingJobStatus": self.status,
+                    "SecondaryStatus": self._secondary,
+                    "FailureReason": self._failure,
+                    "ModelArtifacts": {"S3ModelArtifacts": self.artifact_uri},
+                    "CreationTime": self.creation_time,
+                    "TrainingStartTime": self._started,
+                    "TrainingEndTime": self._ended,
+                    "LastModifiedTime": self.last_modified_time,
+                    "SecondaryStatusTransitions": [dict(step) for step in self._transitions],
+                    "FinalMetricDataList": list(self._metrics.values()) or None,
+                    "TrainingTimeInSeconds": seconds,
+                    "BillableTimeInSeconds": seconds,
+                    "ProfilingStatus": "Disabled",
+                }
+            )
+
+    def summary(self) -> Document:
+        """Return the job's entry in ListTrainingJobs."""
+        with self._lock:
+            return without_nothing(
+                {
+                    "TrainingJobName": self.name,
+                    "TrainingJobArn": self.arn,
+                    "CreationTime": self.creation_time,
+                    "TrainingEndTime": self._ended,
+                    "LastModifiedTime": self.last_modified_time,
+                    "TrainingJobStatus": self.status,
+                    "SecondaryStatus": self._secondary,
+                }
+            )
+
+    def _end(self, status: str, secondary_status: str, message: str) -> None:
+        with self._lock:
+            self.status = status
+            self._move(secondary_status, message)
+            self._ended = self.last_modified_time
+            self._transitions[-1]["EndTime"] = self._ended
+        self._on_change(self)
+
+    def _move(self, secondary_status: str, message: str) -> None:
+        now = self.last_modified_time = timestamp()
+        if self._transitions:
+            self._transitions[-1]["EndTime"] = now
+        self._secondary = secondary_status
+        self._transitions.append(
+            {"Status": secondary_status, "StartTime": now, "StatusMessage": message}
+        )
+
+    def _seconds(self) -> int | None:
+        if self._started is None or self._ended is None:
+            return None
+        return max(1, math.ceil((self._ended - self._started).total_seconds()))

@@ -1,0 +1,229 @@
+import io
+import json
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from retraining.deployment import Decision, find_approved
+from retraining.ledger import Ledger
+from retraining.smoke import EndpointReader, SmokeTest, smoke_test
+
+from .conftest import BUCKET, IMAGE, NOW, approved_package, client, png, put
+from .test_plan_training import trained
+
+Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
+ENDPOINT = "ocr-retrain"
+
+
+def decide(clients: ModuleType) -> Decision:
+    return find_approved(
+        clients.registry(),
+        clients.sagemaker(),
+        prefix="ocr-retrain",
+        endpoint_name=ENDPOINT,
+        now=lambda: NOW,
+        token=lambda: "beef",
+    )
+
+
+def deploy(model: str, package: str, config: str = "ocr-retrain-v1-20261122101545-beef") -> None:
+    service = client("sagemaker")
+    service.create_model(
+        ModelName=model,
+        PrimaryContainer={"ModelPackageName": package} if package else {"Image": IMAGE},
+        ExecutionRoleArn="arn:aws:iam::123456789012:role/model",
+    )
+    service.create_endpoint_config(
+        EndpointConfigName=config,
+        ProductionVariants=[
+            {
+                "VariantName": "AllTraffic",
+                "ModelName": model,
+                "InstanceType": "ml.g4dn.xlarge",
+                "InitialInstanceCount": 1,
+            }
+        ],
+    )
+    service.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName=config)
+
+
+def set_status(status: str) -> None:
+    from moto.sagemaker.models import sagemaker_backends
+
+    backend = sagemaker_backends["123456789012"]["eu-central-1"]
+    backend.endpoints[ENDPOINT].endpoint_status = status
+
+
+def test_nothing_approved_means_nothing_to_deploy(invoke: Invoke) -> None:
+    approved_package(status="PendingManualApproval")
+    decision = invoke("find_approved", {})
+    assert decision["decision"] == "nothing_approved"
+    assert decision["endpoint_exists"] is False
+    assert "approved" in decision["why"]
+
+
+def test_the_first_approved_model_gets_an_endpoint(clients: ModuleType) -> None:
+    arn = approved_package()
+    decision = decide(clients)
+    assert decision["decision"] == "deploy"
+    assert (decision["endpoint_exists"], decision["endpoint_status"]) == (False, "")
+    assert (decision["package_arn"], decision["package_version"]) == (arn, 1)
+    assert decision["model_name"].startswith("ocr-retrain-v1-")
+    assert len(decision["model_name"]) == len("ocr-retrain-v1-") + 8
+    assert decision["config_name"] == "ocr-retrain-v1-20261122101545-beef"
+    assert decision["endpoint_name"] == ENDPOINT
+
+
+def test_the_latest_model_is_not_deployed_twice(clients: ModuleType) -> None:
+    arn = approved_package()
+    deploy(decide(clients)["model_name"], arn)
+    assert decide(clients)["decision"] == "already_serving"
+
+
+def test_a_newer_model_is_deployed_and_a_rejected_one_rolled_back(clients: ModuleType) -> None:
+    first = approved_package()
+    deploy(decide(clients)["model_name"], first)
+    second = approved_package(version_data="v2")
+    decision = decide(clients)
+    assert (decision["decision"], decision["package_arn"]) == ("deploy", second)
+    assert decision["endpoint_exists"] is True
+    client("sagemaker").update_model_package(ModelPackageArn=second, ModelApprovalStatus="Rejected")
+    assert decide(clients)["decision"] == "already_serving"
+
+
+def test_a_model_made_by_hand_from_the_package_serves_it(clients: ModuleType) -> None:
+    deploy("by-hand", approved_package())
+    assert decide(clients)["decision"] == "already_serving"
+
+
+def test_a_package_of_a_group_made_anew_is_not_taken_for_the_old_one(clients: ModuleType) -> None:
+    deploy("ocr-retrain-v1-00000000", approved_package())
+    assert decide(clients)["decision"] == "deploy"
+
+
+def test_an_endpoint_that_serves_something_else_is_updated(clients: ModuleType) -> None:
+    approved_package()
+    deploy("other", "")
+    assert decide(clients)["decision"] == "deploy"
+
+
+def test_a_deleted_model_does_not_stop_a_deployment(
+    clients: ModuleType,
+) -> None:
+    approved_package()
+    deploy("by-hand", "")
+    client("sagemaker").delete_model(ModelName="by-hand")
+    assert decide(clients)["decision"] == "deploy"
+
+
+@pytest.mark.parametrize(
+    "status", ["Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"]
+)
+def test_an_endpoint_that_is_changing_is_busy(clients: ModuleType, status: str) -> None:
+    deploy("by-hand", approved_package())
+    set_status(status)
+    decision = decide(clients)
+    assert (decision["decision"], decision["endpoint_status"]) == ("busy", status)
+
+
+def test_a_failed_endpoint_is_to_be_made_again(clients: ModuleType) -> None:
+    deploy("by-hand", approved_package())
+    set_status("Failed")
+    decision = decide(clients)
+    assert (decision["decision"], decision["endpoint_exists"]) == ("deploy", True)
+    assert "deleted and made again" in decision["why"]
+
+
+# --- smoke test
+
+
+class Endpoint:
+    """Answers for the endpoint with one text per image."""
+
+    def __init__(self, texts: dict[bytes, str], raw: bytes | None = None) -> None:
+        self.texts, self.raw, self.types = texts, raw, set[str]()
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, StreamingBody]:
+        self.types.add(request["ContentType"])
+        text = self.texts.get(request["Body"], "")
+        box = [[0, 0], [1, 0], [1, 1], [0, 1]]
+        prediction = {"box": box, "text": text, "confidence": 0.9}
+        answer = self.raw or json.dumps({"predictions": [prediction]}).encode()
+        return {"Body": StreamingBody(io.BytesIO(answer), len(answer))}
+
+
+def golden(count: int) -> dict[bytes, str]:
+    rows = []
+    for number in range(count):
+        put(f"golden/general/images/{number}.png", png(number))
+        rows.append(f"images/{number}.png\tline {number}\n")
+    put("golden/general/labels/test.txt", "".join(rows))
+    return {png(number): f"line {number}" for number in range(count)}
+
+
+def check(endpoint: object, clients: ModuleType, minimum: float = 0.5) -> SmokeTest:
+    reader = EndpointReader(endpoint, ENDPOINT)  # type: ignore[arg-type]
+    return smoke_test(reader, clients.bucket(), clients.ledger(), minimum)
+
+
+def test_an_endpoint_that_reads_the_golden_lines_passes(clients: ModuleType) -> None:
+    endpoint = Endpoint(golden(25))
+    result = check(endpoint, clients)
+    assert result == {
+        "passed": True,
+        "lines": 20,
+        "right": 20,
+        "why": "The endpoint reads 20 of 20 known lines exactly.",
+    }
+    assert endpoint.types == {"image/png"}
+
+
+def test_an_endpoint_that_reads_too_little_fails(clients: ModuleType) -> None:
+    texts = golden(10)
+    wrong = {image: text for image, text in texts.items() if text in {"line 1", "line 2"}}
+    result = check(Endpoint(wrong), clients)
+    assert (result["passed"], result["right"]) == (False, 2)
+    assert "at least 50%" in result["why"]
+
+
+@pytest.mark.parametrize("raw", [b"oops", b"{}", b'{"predictions": [{"text": 1}]}', b"\xff"])
+def test_a_malformed_answer_fails_with_the_line_it_was_for(clients: ModuleType, raw: bytes) -> None:
+    golden(2)
+    result = check(Endpoint({}, raw), clients)
+    assert result["passed"] is False
+    assert f"s3://{BUCKET}/golden/general/images/" in result["why"]
+
+
+def test_an_endpoint_that_answers_with_an_error_fails(clients: ModuleType) -> None:
+    golden(2)
+    service = client("sagemaker-runtime")
+    with Stubber(service) as stub:
+        stub.add_client_error("invoke_endpoint", "ModelError", "Received server error (500)")
+        result = check(service, clients)
+    assert result["passed"] is False
+    assert "Received server error" in result["why"]
+
+
+def test_without_a_golden_set_held_out_lines_are_read(clients: ModuleType, ledger: Ledger) -> None:
+    trained(ledger, "plates", 2, 3)
+    result = check(Endpoint({}), clients)
+    assert (result["passed"], result["lines"], result["right"]) == (False, 3, 0)
+
+
+def test_with_nothing_to_read_an_answer_for_a_blank_image_is_enough(clients: ModuleType) -> None:
+    result = check(Endpoint({}), clients)
+    assert (result["passed"], result["lines"]) == (True, 0)
+    assert "golden set" in result["why"]
+    assert check(Endpoint({}, b"oops"), clients)["passed"] is False
+
+
+def test_the_handler_answers_with_plain_json(invoke: Invoke, clients: ModuleType) -> None:
+    golden(1)
+    with Stubber(clients.runtime()) as stub:
+        stub.add_client_error("invoke_endpoint", "ValidationError", "Endpoint not found.")
+        result = invoke("smoke_test", {"endpoint_name": ENDPOINT, "package_arn": "arn"})
+    assert (result["passed"], result["lines"]) == (False, 1)

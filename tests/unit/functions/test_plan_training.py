@@ -1,0 +1,255 @@
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retraining import names
+from retraining.ledger import Ledger
+from retraining.ledger_items import DatasetLines as Written
+from retraining.lines import Line, format_lines, parse_lines
+from retraining.outcomes import DatasetState, Outcome
+from retraining.planning import (
+    DatasetLines,
+    PlanningError,
+    choose_replay,
+    make_plan,
+    manifest,
+    replay_ratio,
+    share_evenly,
+    split_dev,
+)
+from retraining.registry import NoChampionError
+
+from .conftest import BUCKET, NOW, RUN, approved_package, client, get, put
+
+Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+def lines(name: str, count: int, part: str = "train") -> tuple[Line, ...]:
+    return tuple(Line(f"incoming/{name}/images/{part}-{n}.png", f"{n}") for n in range(count))
+
+
+def written(run_id: str, name: str, train: int, holdout: int) -> Written:
+    for part, count in (("train", train), ("holdout", holdout)):
+        put(f"runs/{run_id}/datasets/{name}/{part}.txt", format_lines(lines(name, count, part)))
+    uri = f"s3://{BUCKET}/runs/{run_id}/datasets/{name}"
+    return Written(name, f"{uri}/train.txt", f"{uri}/holdout.txt", train, holdout)
+
+
+def trained(ledger: Ledger, name: str, train: int, holdout: int, gone: int = 0) -> None:
+    run_id = f"20261101-000000-{len(name):06x}"
+    ledger.record_lines(written(run_id, name, train, holdout), run_id, NOW)
+    outcome = Outcome("Promoted", DatasetState.TRAINED, "", "arn:package/1", NOW)
+    ledger.end_run(run_id, [name], outcome)
+    for line in (*lines(name, train)[gone:], *lines(name, holdout, "holdout")):
+        put(line.key, b"image")
+
+
+def manifest_keys(name: str) -> list[str]:
+    keys: list[str]
+    prefix, *keys = json.loads(get(f"runs/{RUN}/{name}.manifest"))
+    assert prefix == {"prefix": f"s3://{BUCKET}/"}
+    return keys
+
+
+def plan(invoke: Invoke, *datasets: str) -> dict[str, Any]:
+    request = {"run_id": RUN, "datasets": list(datasets), "validation": {"train_lines": 1}}
+    return invoke("plan_training", request)
+
+
+def test_without_an_approved_model_the_error_says_what_to_do(invoke: Invoke) -> None:
+    approved_package(status="Rejected")
+    with pytest.raises(NoChampionError, match=r"No approved model in group ocr-retrain\. Run"):
+        plan(invoke, "meters")
+
+
+def test_a_first_run_trains_on_the_new_lines_alone(invoke: Invoke) -> None:
+    arn = approved_package()
+    written(RUN, "meters", 50, 20)
+    answer = plan(invoke, "meters")
+    assert answer == {
+        "champion_package_arn": arn,
+        "champion_model_data": f"s3://{BUCKET}/models/v1/output/model.tar.gz",
+        "training_job_name": f"ocr-retrain-{RUN}-train",
+        "evaluation_job_name": f"ocr-retrain-{RUN}-evaluate",
+        "hyperparameters": {
+            "run_id": RUN,
+            "parent_package_arn": arn,
+            "dataset_ids": '["meters"]',
+        },
+        "labels_uri": f"s3://{BUCKET}/runs/{RUN}/labels/",
+        "training_manifest_uri": f"s3://{BUCKET}/runs/{RUN}/training.manifest",
+        "slices_uri": f"s3://{BUCKET}/runs/{RUN}/slices/",
+        "evaluation_manifest_uri": f"s3://{BUCKET}/runs/{RUN}/evaluation.manifest",
+        "evaluation_output_uri": f"s3://{BUCKET}/runs/{RUN}/evaluation",
+        "checkpoints_uri": f"s3://{BUCKET}/runs/{RUN}/checkpoints",
+        "plan": f"s3://{BUCKET}/runs/{RUN}/plan.json",
+        "new_lines": 50,
+        "replay_lines": 0,
+        "slices": 1,
+    }
+    train = parse_lines(get(f"runs/{RUN}/labels/train.txt"))
+    dev = parse_lines(get(f"runs/{RUN}/labels/dev.txt"))
+    assert set(train) | set(dev) == set(lines("meters", 50))
+    assert sorted(manifest_keys("training")) == sorted(each.key for each in lines("meters", 50))
+    assert manifest_keys("evaluation") == [each.key for each in lines("meters", 20, "holdout")]
+    assert json.loads(get(f"runs/{RUN}/slices/slices.json")) == {
+        "slices": [{"name": "meters", "kind": "new", "file": "new--meters.txt", "lines": 20}]
+    }
+
+
+def test_earlier_datasets_are_replayed_and_guarded(invoke: Invoke, ledger: Ledger) -> None:
+    approved_package()
+    trained(ledger, "plates", 12, 3)
+    trained(ledger, "receipts", 30, 4, gone=2)
+    put("golden/general/images/1.png", b"image")
+    put(
+        "golden/general/labels/test.txt",
+        "images/1.png\tone\nimages/gone.png\ttwo\n../../../x.png\tthree\nno tab\n",
+    )
+    written(RUN, "meters", 40, 20)
+    answer = plan(invoke, "meters")
+    index = json.loads(get(f"runs/{RUN}/slices/slices.json"))["slices"]
+    assert [(each["kind"], each["name"], each["lines"]) for each in index] == [
+        ("new", "meters", 20),
+        ("old", "plates", 3),
+        ("old", "receipts", 4),
+        ("golden", "general", 1),
+    ]
+    assert get(f"runs/{RUN}/slices/golden--general.txt") == ("golden/general/images/1.png\tone\n")
+    train = parse_lines(get(f"runs/{RUN}/labels/train.txt"))
+    replay = parse_lines(get(f"runs/{RUN}/labels/replay.txt"))
+    assert len(replay) == answer["replay_lines"] == round(len(train) * 3 / 7)
+    by_dataset = [each.key.split("/")[1] for each in replay]
+    assert by_dataset.count("plates") >= len(replay) // 2
+    assert "incoming/receipts/images/train-0.png" not in {each.key for each in replay}
+    assert not any("holdout" in key for key in manifest_keys("training"))
+    about = json.loads(get(f"runs/{RUN}/plan.json"))
+    assert about["datasets"] == ["meters"]
+    assert about["replay_from"] == ["plates", "receipts"]
+    assert about["golden_lines_dropped"] == {"general": 3}
+
+
+def test_a_dataset_that_is_dropped_again_is_new_not_old(invoke: Invoke, ledger: Ledger) -> None:
+    approved_package()
+    trained(ledger, "meters", 5, 2)
+    written(RUN, "meters", 40, 20)
+    plan(invoke, "meters")
+    index = json.loads(get(f"runs/{RUN}/slices/slices.json"))["slices"]
+    assert [each["kind"] for each in index] == ["new"]
+
+
+def test_a_rejected_second_drop_leaves_the_trained_version_guarded(
+    invoke: Invoke, ledger: Ledger
+) -> None:
+    approved_package()
+    trained(ledger, "plates", 5, 2)
+    later = "20261110-000000-000000"
+    ledger.record_lines(written(later, "plates", 9, 4), later, NOW)
+    ledger.end_run(later, ["plates"], Outcome("Rejected", DatasetState.REJECTED, "", "", NOW))
+    written(RUN, "meters", 40, 20)
+    plan(invoke, "meters")
+    index = json.loads(get(f"runs/{RUN}/slices/slices.json"))["slices"]
+    assert [(each["kind"], each["lines"]) for each in index] == [("new", 20), ("old", 2)]
+
+
+def test_a_run_without_lines_cannot_be_planned(invoke: Invoke) -> None:
+    approved_package()
+    written(RUN, "meters", 0, 0)
+    with pytest.raises(PlanningError, match="no usable line"):
+        plan(invoke, "meters")
+
+
+# --- the pure rules
+
+
+@given(
+    st.dictionaries(st.text(min_size=1, max_size=3), st.integers(1, 50), max_size=6),
+    st.integers(0, 400),
+)
+def test_shares_add_up_and_never_exceed_what_there_is(
+    available: dict[str, int], wanted: int
+) -> None:
+    shares = share_evenly(available, wanted)
+    assert sum(shares.values()) == min(wanted, sum(available.values()))
+    assert all(0 <= shares[name] <= available[name] for name in available)
+
+
+def test_shares_are_even_where_sizes_allow() -> None:
+    assert share_evenly({"a": 100, "b": 100, "c": 5}, 65) == {"c": 5, "a": 30, "b": 30}
+
+
+@settings(deadline=None)
+@given(st.integers(0, 60))
+def test_dev_lines_are_a_part_of_the_train_lines(count: int) -> None:
+    given_lines = lines("d", count)
+    train, dev = split_dev(given_lines)
+    assert sorted((*train, *dev), key=lambda each: each.key) == sorted(
+        given_lines, key=lambda each: each.key
+    )
+    assert train or not given_lines
+
+
+def test_about_a_tenth_but_at_most_200_lines_are_set_aside_for_development() -> None:
+    assert 60 <= len(split_dev(lines("d", 1000))[1]) <= 140
+    assert len(split_dev(lines("d", 5000))[1]) == 200
+
+
+def test_replay_is_the_same_for_one_run_and_another_for_the_next() -> None:
+    earlier = [DatasetLines("a", lines("a", 100), ())]
+    first = choose_replay(earlier, 20, "run-1")
+    assert first == choose_replay(earlier, 20, "run-1")
+    assert first != choose_replay(earlier, 20, "run-2")
+
+
+def test_a_replay_ratio_of_one_replays_nothing() -> None:
+    new = [DatasetLines("new", lines("new", 20), ())]
+    earlier = [DatasetLines("a", lines("a", 100), ())]
+    assert make_plan(new, earlier, [], replay_ratio=1.0, salt="r").replay == ()
+
+
+@pytest.mark.parametrize("given_ratio", ["0", "1.5", "-1", "much", "nan"])
+def test_an_impossible_replay_ratio_is_refused(given_ratio: str) -> None:
+    with pytest.raises(PlanningError, match="replay_ratio"):
+        replay_ratio({"replay_ratio": given_ratio})
+
+
+def test_a_manifest_names_every_key_once() -> None:
+    body = json.loads(manifest("b", ["x/ä.png", "y.png", "x/ä.png"]))
+    assert body == [{"prefix": "s3://b/"}, "x/ä.png", "y.png"]
+
+
+def test_names_fit_sagemaker() -> None:
+    prefix = "a" * 20
+    run = names.run_id(datetime(2026, 11, 22, 10, 15, 45, tzinfo=UTC), "3FA9c1d2")
+    assert run == RUN
+    made = [
+        f"{names.training_job(prefix, run)}-99",
+        f"{names.evaluation_job(prefix, run)}-99",
+        names.model(prefix, 12345, "arn", NOW),
+        names.endpoint_config(prefix, 12345, NOW, "abcd"),
+    ]
+    assert all(len(each) <= 63 for each in made)
+    with pytest.raises(ValueError, match="hex"):
+        names.run_id(NOW, "xyz")
+
+
+def test_lines_survive_being_written() -> None:
+    some = (Line("a/b c.png", "text with\u2028separator"), Line("ä.png", "x"))
+    assert parse_lines(format_lines(some)) == some
+
+
+def test_golden_images_are_listed_from_the_bucket_once(invoke: Invoke) -> None:
+    approved_package()
+    written(RUN, "meters", 20, 20)
+    for number in range(3):
+        put(f"golden/general/images/{number}.png", b"image")
+    put("golden/general/labels/test.txt", "images/0.png\ta\nimages/1.png\tb\n")
+    put("golden/general/labels/more.txt", "images/2.png\tc\nimages/0.png\tz\n")
+    plan(invoke, "meters")
+    assert len(parse_lines(get(f"runs/{RUN}/slices/golden--general.txt"))) == 3
+    assert client("s3").list_objects_v2(Bucket=BUCKET, Prefix="golden/")["KeyCount"] == 5

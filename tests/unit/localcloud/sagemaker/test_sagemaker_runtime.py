@@ -1,0 +1,111 @@
+"""InvokeEndpoint."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from .harness import IMAGE, ROLE, Cloud, unique
+
+
+@pytest.fixture(scope="module")
+def endpoint(cloud: Cloud) -> str:
+    name = unique("endpoint")
+    sagemaker = cloud.sagemaker
+    container = {"Image": IMAGE, "ModelDataUrl": cloud.put_model("first")}
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=[{**variant, "InstanceType": "ml.m5.large"}]
+    )
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+    return name
+
+
+def invoke(cloud: Cloud, endpoint: str, **request: Any) -> dict[str, Any]:  # noqa: ANN401
+    answer: dict[str, Any] = cloud.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=endpoint, **request
+    )
+    return answer
+
+
+def test_binary_bodies_pass_through_unchanged(cloud: Cloud, endpoint: str) -> None:
+    image = bytes(range(256)) * 100
+    answer = invoke(cloud, endpoint, Body=image, ContentType="image/png", Accept="image/x-own")
+    assert answer["Body"].read() == image[::-1]
+    assert answer["ContentType"] == "image/x-own"
+    assert answer["InvokedProductionVariant"] == "AllTraffic"
+    assert "CustomAttributes" not in answer
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_text_bodies_pass_through_unchanged(cloud: Cloud, endpoint: str, content_type: str) -> None:
+    answer = invoke(cloud, endpoint, Body='{"a": "ü=1&b"}', ContentType=content_type)
+    assert answer["Body"].read()[::-1].decode() == '{"a": "ü=1&b"}'
+
+
+def test_custom_attributes_reach_the_container_and_come_back(cloud: Cloud, endpoint: str) -> None:
+    answer = invoke(cloud, endpoint, Body=b"x", CustomAttributes="mode=line")
+    assert answer["CustomAttributes"] == "seen mode=line"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text", "side"),
+    [(b"bad", 415, "no image", "client"), (b"fail", 500, "engine broke", "server")],
+)
+def test_errors_of_the_container_become_model_errors(
+    cloud: Cloud, endpoint: str, body: bytes, status: int, text: str, side: str
+) -> None:
+    runtime = cloud.client("sagemaker-runtime")
+    with pytest.raises(runtime.exceptions.ModelError) as caught:
+        invoke(cloud, endpoint, Body=body)
+    error = caught.value.response
+    assert error["ResponseMetadata"]["HTTPStatusCode"] == 424
+    assert error["OriginalStatusCode"] == status
+    assert error["OriginalMessage"] == text
+    expected = f'Received {side} error ({status}) from primary with message "{text}". See https://'
+    assert error["Error"]["Message"].startswith(expected)
+
+
+def test_slow_container_times_out(
+    cloud: Cloud, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from localcloud.sagemaker_runtime import SageMakerRuntimeResponse
+
+    runtime = _installed_runtime(SageMakerRuntimeResponse)
+    monkeypatch.setattr(runtime, "_timeout_seconds", 0.3)
+    with pytest.raises(ClientError, match="Your invocation timed out") as caught:
+        invoke(cloud, endpoint, Body=b"slow")
+    assert caught.value.response["OriginalStatusCode"] == 0
+
+
+def test_requests_run_side_by_side(cloud: Cloud, endpoint: str) -> None:
+    slow = threading.Thread(target=invoke, args=(cloud, endpoint), kwargs={"Body": b"slow"})
+    slow.start()
+    assert invoke(cloud, endpoint, Body=b"ab")["Body"].read() == b"ba"
+    assert slow.is_alive()
+    slow.join()
+
+
+def test_missing_endpoint_is_reported(cloud: Cloud) -> None:
+    with pytest.raises(
+        ClientError, match="Endpoint never-was of account 123456789012 not found."
+    ) as caught:
+        invoke(cloud, "never-was", Body=b"x")
+    assert caught.value.response["Error"]["Code"] == "ValidationError"
+
+
+def test_too_large_body_is_refused(cloud: Cloud, endpoint: str) -> None:
+    with pytest.raises(ClientError, match="HTTP content length exceeded") as caught:
+        invoke(cloud, endpoint, Body=b"x" * 6_291_457)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+def _installed_runtime(response: Any) -> Any:  # noqa: ANN401
+    return response.invoke_endpoint.__closure__[0].cell_contents

@@ -1,0 +1,73 @@
+"""The state machines as texts: what people see in the console and what the template hands them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+MACHINES = ("retrain", "deploy")
+NAMED_OUTCOMES = {"Promoted", "Awaiting approval", "Rejected", "Nothing to train", "Failed"}
+PROGRESS = """\
+epoch=2/3 step=40/66 loss=1.2345 learning_rate=0.00035 images_per_second=81.2
+epoch=2/3 dev_exact_match=0.8731 dev_lines=120
+"""
+
+
+def definition(name: str) -> dict[str, Any]:
+    text = (ROOT / "statemachine" / f"{name}.asl.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_choices_are_questions_and_nothing_else_is(machine: str) -> None:
+    for name, state in definition(machine)["States"].items():
+        assert name.endswith("?") == (state["Type"] == "Choice"), name
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_failure_is_explained_before_the_execution_fails(machine: str) -> None:
+    states = definition(machine)["States"]
+    failing = [name for name, state in states.items() if state["Type"] == "Fail"]
+    assert len(failing) == 1
+    sources = {
+        name
+        for name, state in states.items()
+        for target in [state.get("Next"), *(each["Next"] for each in state.get("Catch", []))]
+        if target == failing[0]
+    }
+    assert sources == {"Announce failure"}
+    assert states["Explain failure"]["Next"] == "Announce failure"
+
+
+def test_a_run_ends_only_in_a_named_outcome() -> None:
+    states = definition("retrain")["States"]
+    ends = {name for name, state in states.items() if state["Type"] in ("Succeed", "Fail")}
+    assert ends == NAMED_OUTCOMES
+
+
+def test_metric_definitions_match_the_trainers_progress_lines() -> None:
+    arguments = definition("retrain")["States"]["Fine-tune recognizer"]["Arguments"]
+    found = {
+        each["Name"]: re.findall(each["Regex"], PROGRESS)
+        for each in arguments["AlgorithmSpecification"]["MetricDefinitions"]
+    }
+    assert found == {
+        "loss": ["1.2345"],
+        "learning_rate": ["0.00035"],
+        "images_per_second": ["81.2"],
+        "dev_exact_match": ["0.8731"],
+        "epoch": ["2", "2"],
+    }
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_expressions_stay_short_enough_to_read_in_the_console(machine: str) -> None:
+    text = json.dumps(definition(machine))
+    expressions = re.findall(r"\{%(.*?)%\}", text)
+    assert expressions
+    assert max(map(len, expressions)) < 420

@@ -1,0 +1,147 @@
+"""The template: patterns against real payloads, least privilege, and nothing public."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.events.models import EventPattern
+from samtranslator.yaml_helper import yaml_parse
+
+from retraining.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+# Actions for which AWS knows no resource names.
+NAMELESS = {
+    "ecr:GetAuthorizationToken",
+    "cloudwatch:PutMetricData",
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+}
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    return parsed
+
+
+def event(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ROOT / "events" / name).read_text(encoding="utf-8"))
+    return loaded
+
+
+def statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, resource in template["Resources"].items():
+        properties = resource["Properties"]
+        for policy in properties.get("Policies", []):
+            document = policy.get("PolicyDocument", policy)
+            for statement in document["Statement"]:
+                yield name, statement
+
+
+def matches(pattern: object, payload: dict[str, Any]) -> bool:
+    return bool(EventPattern.load(json.dumps(pattern)).matches_event(payload))
+
+
+def resolved(value: object, references: dict[str, str]) -> object:
+    if isinstance(value, dict):
+        if set(value) == {"Ref"}:
+            return references[value["Ref"]]
+        return {key: resolved(item, references) for key, item in value.items()}
+    if isinstance(value, list):
+        return [resolved(item, references) for item in value]
+    return value
+
+
+def test_only_actions_without_resource_names_have_a_wildcard_resource(
+    template: dict[str, Any],
+) -> None:
+    for name, statement in statements(template):
+        if statement["Resource"] == "*":
+            actions = statement["Action"]
+            actions = {actions} if isinstance(actions, str) else set(actions)
+            assert actions <= NAMELESS, f"{name}: {statement['Sid']}"
+
+
+def test_no_policy_allows_a_wildcard_action(template: dict[str, Any]) -> None:
+    for name, statement in statements(template):
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            assert "*" not in action, f"{name}: {statement['Sid']}"
+
+
+def test_every_role_that_is_passed_is_passed_to_sagemaker_only(template: dict[str, Any]) -> None:
+    passes = [each for _, each in statements(template) if each["Action"] == "iam:PassRole"]
+    assert len(passes) == 2
+    for statement in passes:
+        assert statement["Condition"] == {
+            "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
+        }
+
+
+def test_the_bucket_is_private_encrypted_and_versioned(template: dict[str, Any]) -> None:
+    bucket = template["Resources"]["Bucket"]["Properties"]
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    assert bucket["VersioningConfiguration"]["Status"] == "Enabled"
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+
+
+def test_the_queue_hides_a_message_longer_than_the_function_may_work(
+    template: dict[str, Any],
+) -> None:
+    queue = template["Resources"]["UploadQueue"]["Properties"]
+    function = template["Globals"]["Function"]["Timeout"]
+    assert queue["VisibilityTimeout"] >= 6 * function
+
+
+def test_a_changed_approval_starts_a_deployment_and_a_new_package_does_not(
+    template: dict[str, Any],
+) -> None:
+    machine = template["Resources"]["DeployStateMachine"]["Properties"]
+    pattern = machine["Events"]["ApprovalChanged"]["Properties"]["Pattern"]
+    payload = event("model_package_state_change.json")
+    pattern = resolved(pattern, {"Prefix": payload["detail"]["ModelPackageGroupName"]})
+    payload["detail"]["UpdatedModelPackageFields"] = ["ModelApprovalStatus"]
+    assert matches(pattern, payload)
+    del payload["detail"]["UpdatedModelPackageFields"]
+    assert not matches(pattern, payload)
+
+
+@pytest.mark.parametrize("name", ["succeeded", "failed"])
+def test_the_end_of_a_run_reaches_the_reconciler(template: dict[str, Any], name: str) -> None:
+    function = template["Resources"]["StartRetrainingFunction"]["Properties"]
+    pattern = function["Events"]["RunEnded"]["Properties"]["Pattern"]
+    payload = event(f"step_functions_execution_{name}.json")
+    machine = payload["detail"]["stateMachineArn"]
+    assert matches(resolved(pattern, {"RetrainStateMachine": machine}), payload)
+
+
+def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
+    groups = [
+        each["Properties"]
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::Logs::LogGroup"
+    ]
+    functions = [
+        each
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::Serverless::Function"
+    ]
+    assert len(groups) == len(functions) + 2
+    assert all("RetentionInDays" in each for each in groups)
+
+
+def test_functions_get_every_variable_that_they_read(template: dict[str, Any]) -> None:
+    common = set(template["Globals"]["Function"]["Environment"]["Variables"])
+    required = {
+        name.upper() for name, field in Settings.model_fields.items() if field.is_required()
+    }
+    assert required <= common
