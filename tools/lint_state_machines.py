@@ -9,6 +9,7 @@ definitions inlined.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import tempfile
@@ -33,6 +34,8 @@ SAMPLE_ARN = "arn:aws:service:us-east-1:123456789012:resource/name"
 
 def main() -> int:
     """Print every problem; return 1 if there is one."""
+    # samtranslator asks the AWS configuration for a region, whatever it is given.
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     problems: list[str] = []
     for logical_id, properties in state_machines(template):

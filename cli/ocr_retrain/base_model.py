@@ -7,12 +7,13 @@ import os
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ocr_retrain.errors import UserError
 from ocr_retrain.repository import Repository
+from ocr_retrain.terminal import busy
 
 PRETRAINED = "pp-ocrv4-mobile"
 NAMED_SOURCES = (PRETRAINED, "tiny")
@@ -43,9 +44,7 @@ def source_name(source: str) -> str:
     return source if source in NAMED_SOURCES else Path(source).resolve().name
 
 
-def make_base_model(
-    repository: Repository, source: str, on_line: Callable[[str], None]
-) -> BaseModel:
+def make_base_model(repository: Repository, source: str) -> BaseModel:
     """Return the complete artefact of ``source``: a named model, a folder or a model.tar.gz.
 
     It is kept in the checkout's cache until the source or the packaging code changes. Raises
@@ -56,13 +55,12 @@ def make_base_model(
         raise UserError(f"There is no model {source}: give a folder, a model.tar.gz or {known}.")
     artefact = repository.cache / "base-models" / _identity(repository, source) / _ARTEFACT
     if not artefact.is_file():
-        _package(repository, source, artefact, on_line)
+        with busy(f"      Packaging {source_name(source)} (once; this takes about a minute) ..."):
+            _package(repository, source, artefact)
     return BaseModel(artefact, _sha256(artefact), source_name(source))
 
 
-def _package(
-    repository: Repository, source: str, artefact: Path, on_line: Callable[[str], None]
-) -> None:
+def _package(repository: Repository, source: str, artefact: Path) -> None:
     if not repository.training_python.exists():
         raise UserError("The training runtime is missing: run `make setup` first.")
     artefact.parent.mkdir(parents=True, exist_ok=True)
@@ -75,11 +73,11 @@ def _package(
             *("--output", str(output)),
             *("--cache", str(repository.cache / "package-model")),
         ]
-        _run(command, _environment(repository), on_line)
+        _run(command, _environment(repository))
         output.replace(artefact)
 
 
-def _run(command: list[str], environment: dict[str, str], on_line: Callable[[str], None]) -> None:
+def _run(command: list[str], environment: dict[str, str]) -> None:
     last = "it gave no reason"
     with subprocess.Popen(
         command,
@@ -92,9 +90,7 @@ def _run(command: list[str], environment: dict[str, str], on_line: Callable[[str
     ) as process:
         try:
             for line in process.stdout or ():
-                if line.strip():
-                    last = line.strip()
-                    on_line(last)
+                last = line.strip() or last
         except BaseException:
             process.kill()
             raise

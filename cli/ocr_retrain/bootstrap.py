@@ -51,7 +51,7 @@ def bootstrap(
     versions = list_versions(cloud.sagemaker, cloud.stack.model_package_group)
     registered = _registered_name(versions, source)
     if registered is None:
-        model = make_base_model(repository, source, tell)
+        model = make_base_model(repository, source)
         registered = _registered_content(versions, model)
     if registered is not None:
         tell(f"{source} is registered already: version {registered.version}, Approved.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from localcloud import lifecycle
 from ocr_retrain.errors import UserError
 from ocr_retrain.repository import local_cloud_home
 from ocr_retrain.stack import Stack, read_stack
@@ -124,9 +125,6 @@ def connect_local(connection: Connection, stack_name: str = DEFAULT_STACK) -> Cl
 
 
 def _running_local_cloud(home: Path) -> Connection | None:
-    # Most commands against AWS never need the local cloud's dependencies.
-    from localcloud import lifecycle
-
     return lifecycle.status(home)
 
 

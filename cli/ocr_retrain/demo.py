@@ -26,6 +26,7 @@ from ocr_retrain.drop import DropResult, drop, upload
 from ocr_retrain.errors import UserError
 from ocr_retrain.exits import ExitCode
 from ocr_retrain.follow import known_executions, next_execution
+from ocr_retrain.local_cloud import start_local_cloud
 from ocr_retrain.model_registry import describe_endpoint
 from ocr_retrain.narration import Narrator
 from ocr_retrain.phrases import count, size
@@ -98,11 +99,11 @@ def _local_cloud(
     finished = False
     try:
         with narrator.step("Start a local cloud and deploy template.yaml into it"):
-            connection = lifecycle.start(
+            connection = start_local_cloud(
                 options.home,
                 repository.root,
-                bind_to_this_process=not options.keep,
                 on_progress=narrator.say,
+                bind_to_this_process=not options.keep,
             )
             cloud = connect_local(connection, connection.stack_name)
             narrator.say(f"Up at {connection.endpoint_url}, stack {connection.stack_name}.")

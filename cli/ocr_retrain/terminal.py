@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -45,6 +47,17 @@ def show(renderable: RenderableType) -> None:
 def show_json(value: object) -> None:
     """Print ``value`` as indented JSON (stdout); dates become ISO strings."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def busy(message: str) -> Iterator[None]:
+    """Say (on stderr) that something takes a while; a spinner turns where one can be drawn."""
+    if not is_interactive():
+        tell(message)
+        yield
+        return
+    with progress().status(message, spinner="dots"):
+        yield
 
 
 def is_interactive() -> bool:

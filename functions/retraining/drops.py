@@ -59,6 +59,7 @@ class Drop:
 class _Labels:
     relative: str
     lines: tuple[LabelLine, ...]
+    rows: int
 
 
 def read_drop(dataset: str, bucket: Bucket) -> Drop:
@@ -77,16 +78,14 @@ def read_drop(dataset: str, bucket: Bucket) -> Drop:
     resolver = _Resolver(objects)
     lines = tuple(line for each in labels for line in resolver.resolve(each.relative, each.lines))
     problems.extend(resolver.problems)
-    used_files = tuple(each.relative for each in labels)
-    bad_lines = sum(" line " in each.where for each in problems)
     return Drop(
         dataset=dataset,
         lines=lines,
         problems=tuple(problems),
         missing=tuple(dict.fromkeys(root + each for each in resolver.missing)),
         read_files=tuple(read_files),
-        label_files=used_files,
-        label_lines=len(lines) + bad_lines,
+        label_files=tuple(each.relative for each in labels),
+        label_lines=sum(each.rows for each in labels),
     )
 
 
@@ -118,7 +117,7 @@ def _read_labels(
     if not looks_like_a_label_file(relative, content.body):
         return None, (_not_labels(name),)
     parsed = parse_label_file(name, content.body)
-    return _Labels(relative, parsed.lines), parsed.problems
+    return _Labels(relative, parsed.lines, parsed.rows), parsed.problems
 
 
 def _not_labels(name: str) -> Problem:

@@ -22,7 +22,8 @@ class _Paired(BaseModel):
 
 
 class _Metrics(BaseModel):
-    exact_match: Annotated[float, Field(ge=0.0, le=1.0)]
+    # Of a slice without a readable line there is none.
+    exact_match: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
 
 
 class _Slice(BaseModel):
@@ -65,7 +66,7 @@ def slices_of(content: Mapping[str, Any], run_id: str) -> tuple[Slice, ...]:
 def _slice(given: _Slice) -> Slice:
     if given.champion is not None and given.paired is not None:
         return Slice(given.name, given.kind, **given.paired.model_dump())
-    right = round(given.candidate.exact_match * given.lines)
+    right = round((given.candidate.exact_match or 0.0) * given.lines)
     return Slice(
         name=given.name,
         kind=given.kind,

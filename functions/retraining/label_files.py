@@ -46,10 +46,11 @@ class LabelLine:
 
 @dataclass(frozen=True)
 class LabelFile:
-    """What a label file says, and what in it cannot be used."""
+    """What a label file says, and what in it cannot be used; ``rows`` counts both."""
 
     lines: tuple[LabelLine, ...]
     problems: tuple[Problem, ...]
+    rows: int = 0
 
 
 def is_holdout_file(relative: str) -> bool:
@@ -82,15 +83,17 @@ def parse_label_file(name: str, content: bytes) -> LabelFile:
         return LabelFile((), (Problem("empty_label_file", name, "holds no line"),))
     lines: list[LabelLine] = []
     problems: list[Problem] = []
+    rows = 0
     # Not splitlines(): it would also split inside texts, at U+2028 and other rare separators.
     for number, row in enumerate(text.split("\n"), start=1):
         if row.strip():
+            rows += 1
             found = _parse_row(row.rstrip("\r"), f"{name} line {number}")
             if isinstance(found, Problem):
                 problems.append(found)
             else:
                 lines.extend(found)
-    return LabelFile(tuple(lines), tuple(problems))
+    return LabelFile(tuple(lines), tuple(problems), rows)
 
 
 def _decode(content: bytes) -> str | None:

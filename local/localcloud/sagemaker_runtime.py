@@ -45,17 +45,10 @@ class _ContainerAnswer:
 class Runtime:
     """Hands invocations to the endpoints' servers."""
 
-    def __init__(
-        self,
-        context: CloudContext,
-        endpoints: Endpoints,
-        *,
-        timeout_seconds: float = _TIMEOUT_SECONDS,
-    ) -> None:
-        """Containers have ``timeout_seconds`` to answer."""
+    def __init__(self, context: CloudContext, endpoints: Endpoints) -> None:
+        """Serve the endpoints of ``context``."""
         self._context = context
         self._endpoints = endpoints
-        self._timeout_seconds = timeout_seconds
 
     def install(self) -> None:
         """Answer InvokeEndpoint; refuse InvokeEndpointAsync, which moto only pretends to do."""
@@ -97,7 +90,7 @@ class Runtime:
 
     def _ask(self, port: int, headers: Mapping[str, str], body: bytes) -> _ContainerAnswer:
         forwarded = {name: headers[name] for name in _FORWARDED if name in headers}
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=self._timeout_seconds)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
         try:
             connection.request("POST", "/invocations", body=body, headers=forwarded)
             answer = connection.getresponse()

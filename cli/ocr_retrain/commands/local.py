@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from localcloud import lifecycle
 from ocr_retrain.commands.options import HomeOption, JsonOption
 from ocr_retrain.errors import UserError
+from ocr_retrain.local_cloud import start_local_cloud
 from ocr_retrain.repository import find_repository, local_cloud_home
 from ocr_retrain.terminal import results, show_json, tell
 
@@ -35,19 +37,16 @@ def up(
     ] = None,
 ) -> None:
     """Start the local cloud in the background and deploy the stack into it."""
-    # Imported here and below so that other commands start without the local cloud's libraries.
-    from localcloud import lifecycle
-
     directory = local_cloud_home(home)
     running = lifecycle.status(directory)
     if running is not None:
         results().print(f"The local cloud is up already at {running.endpoint_url}.")
         return
-    connection = lifecycle.start(
+    connection = start_local_cloud(
         directory,
         find_repository().root,
-        parameters=_parameters(parameter or []),
         on_progress=lambda line: tell(f"  {line}", style="dim"),
+        parameters=_parameters(parameter or []),
     )
     results().print(
         f"The local cloud is up at {connection.endpoint_url}; "
@@ -59,21 +58,14 @@ def up(
 @local_app.command("down")
 def down(home: HomeOption = None) -> None:
     """End the local cloud and everything that runs in it."""
-    from localcloud import lifecycle
-
     directory = local_cloud_home(home)
-    if lifecycle.status(directory) is None:
-        results().print("No local cloud is up.")
-        return
-    lifecycle.stop(directory)
-    results().print("The local cloud is down.")
+    stopped = lifecycle.stop(directory)
+    results().print("The local cloud is down." if stopped else "No local cloud is up.")
 
 
 @local_app.command("status")
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Tell whether the local cloud is up, and where; exit status 1 when it is not."""
-    from localcloud import lifecycle
-
     connection = lifecycle.status(local_cloud_home(home))
     if as_json:
         show_json(None if connection is None else asdict(connection))

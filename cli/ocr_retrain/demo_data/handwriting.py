@@ -15,7 +15,7 @@ from ocr_retrain.demo_data.photograph import (
     take_photograph,
 )
 
-SHORTEST, LONGEST = 3, 8
+SHORTEST, LONGEST = 5, 10
 _SCALE = 3.0
 _CELL = int(SIDE * _SCALE)
 _LINE_HEIGHT = 94
@@ -55,7 +55,7 @@ def _write(
 ) -> tuple[Pixels, float | None]:
     """Ink coverage 0..1 of the line, and the distance between boxes if it is written in boxes."""
     tiles = [_redraw(scan, hand, rng) for scan in scans]
-    gap = float(rng.uniform(3, 32))
+    gap = float(rng.uniform(2, 26))
     pitch = float(rng.uniform(64, 80)) if boxed else None
     margin = int(rng.integers(6, 30))
     width = 2 * margin + sum(tile.shape[1] for tile in tiles) + int(48 * len(tiles))

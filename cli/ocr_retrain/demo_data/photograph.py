@@ -33,10 +33,10 @@ PHONE = Capture(
     rotation=3.5,
     perspective=0.08,
     height=(38, 62),
-    blur=(0.2, 0.9),
-    noise=(2.0, 8.0),
+    blur=(0.2, 1.0),
+    noise=(0.5, 5.0),
     light=(0.55, 1.0),
-    quality=(50, 88),
+    quality=(62, 94),
 )
 SCANNER = Capture(
     rotation=1.0,
@@ -51,7 +51,7 @@ SCANNER = Capture(
 
 def paper(width: int, height: int, colour: Pixels, rng: np.random.Generator) -> Pixels:
     """A blank sheet of `colour` (RGB, 0..255) with fibres and stains: [height, width, 3]."""
-    fibres = rng.standard_normal((height, width), np.float32) * np.float32(rng.uniform(1.0, 3.5))
+    fibres = rng.standard_normal((height, width), np.float32) * np.float32(rng.uniform(0.5, 2.5))
     stains = soft_noise(width, height, 24, rng) * np.float32(rng.uniform(1.0, 5.0))
     return (colour + (fibres + stains)[..., None]).astype(np.float32, copy=False)
 

@@ -11,7 +11,7 @@ _STROKE = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def augmented(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Return a distorted copy of a BGR line [height, width, 3]; its height stays, its width may not.
+    """Return a distorted copy of a BGR line [height, width, 3]; the height stays the same.
 
     Cheap on purpose: one affine warp and a few pixel operations, well under a millisecond.
     """

@@ -25,7 +25,7 @@ _GROUPS = ("weights", "optimizer", "best")
 
 @dataclass(frozen=True)
 class Position:
-    """Where training stands: whole epochs done, steps done of the next, and the best score so far."""
+    """Where training stands: whole epochs done, steps done of the next, the best score so far."""
 
     epoch: int
     step: int

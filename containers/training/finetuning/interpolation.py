@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from finetuning.scoring import Judge, Score
 from finetuning.trainer import set_trained_weights
 from finetuning.weights import Weights
@@ -36,8 +38,8 @@ def choose_blend(champion: Weights, trained: Weights, judge: Judge, before: Scor
 
 
 def _set_blend(champion: Weights, trained: Weights, share: float, judge: Judge) -> None:
-    blend = {
-        name: (champion[name] + share * (value - champion[name])).astype(value.dtype)
-        for name, value in trained.items()
-    }
-    set_trained_weights(judge.part, judge.network, blend)
+    blend: Weights = {}
+    for name, value in trained.items():
+        old, new = champion[name].astype(np.float64), value.astype(np.float64)
+        blend[name] = (old + share * (new - old)).astype(value.dtype)
+    set_trained_weights(judge.network, blend)

@@ -26,7 +26,6 @@ class StopRequest:
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         self.terminated = True
 
-    @property
     def out_of_time(self) -> bool:
         """Whether the time budget is spent."""
         return self.deadline is not None and time.monotonic() >= self.deadline

@@ -39,7 +39,7 @@ _PARTS = (WEIGHTS, CONFIG, DICTIONARY, MODEL_ONNX)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0 when the archive is written, 1 with one line on stderr when it cannot be."""
+    """Run the command: 0 when the archive is written, else 1 and one line on stderr."""
     options = _parse(arguments)
     try:
         package(options.source, options.output, options.cache)
@@ -56,13 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="package-model",
-        description="Make a complete model artefact (weights, dictionary, inference models, manifest).",
+        description="Make a complete model artefact: weights, dictionary, inference, manifest.",
     )
     parser.add_argument(
         "--source",
         required=True,
-        help="pp-ocrv4-mobile, tiny, or a directory or model.tar.gz with *.pdparams, config.yml and "
-        "dict.txt",
+        help="pp-ocrv4-mobile, tiny, or a directory or archive with *.pdparams, config.yml, dict.txt",
     )
     parser.add_argument("--output", required=True, type=Path, help="the model.tar.gz to write")
     parser.add_argument("--cache", type=Path, help="directory that keeps built-in models")
@@ -117,7 +116,7 @@ def _complete_directory(given: Path, model_dir: Path) -> None:
 
 
 def _fingerprint(source: str) -> str:
-    """Name what decides the contents of a built-in model: the code and the packages that make it."""
+    """Name what decides the contents of a built-in model: code and packages."""
     digest = hashlib.sha256(repr((source, sorted(installed_versions().items()))).encode())
     for package in (Path(__file__).parent, *(Path(path) for path in recognition.__path__)):
         for file in sorted(package.glob("*.py")):

@@ -16,7 +16,7 @@ def announce(text: str) -> None:
 def step_line(
     epoch: tuple[int, int], step: tuple[int, int], loss: float, rate: float, speed: float
 ) -> str:
-    """Return the line of a training step; pairs are (current, total), speed is images per second."""
+    """Return the line of a step; pairs are (current, total), speed is in images per second."""
     return (
         f"epoch={epoch[0]}/{epoch[1]} step={step[0]}/{step[1]} loss={loss:.4f} "
         f"learning_rate={rate:.3g} images_per_second={speed:.1f}"

@@ -73,9 +73,9 @@ class Trainer:
         Raises TrainingInterruptedError after SIGTERM, once the checkpoint is written.
         """
         epoch, step = self._resume()
-        while epoch < self.plan.epochs and not self.stop.out_of_time:
+        while epoch < self.plan.epochs and not self.stop.out_of_time():
             self._epoch(epoch, step)
-            if self.stop.out_of_time:
+            if self.stop.out_of_time():
                 announce("The time budget is spent; the best weights so far are used.")
             self._judge(epoch, before)
             epoch, step = epoch + 1, 0
@@ -86,7 +86,7 @@ class Trainer:
         saved = self.checkpoints.latest()
         if saved is None:
             return 0, 0
-        set_trained_weights(self.part, self.network, saved.weights)
+        set_trained_weights(self.network, saved.weights)
         self._optimizer.set_state_dict(
             {
                 **{name: paddle.to_tensor(value) for name, value in saved.optimizer.items()},
@@ -116,7 +116,7 @@ class Trainer:
             if time.monotonic() - saved > _SAVE_EVERY_SECONDS:
                 self._save(epoch, step)
                 saved = time.monotonic()
-            if self.stop.out_of_time:
+            if self.stop.out_of_time():
                 return
 
     def _report(self, epoch: int, step: int, loss: float, speed: float) -> None:
@@ -191,7 +191,7 @@ def trained_weights(part: TrainedPart, network: Network) -> Weights:
     }
 
 
-def set_trained_weights(part: TrainedPart, network: Network, weights: Weights) -> None:
+def set_trained_weights(network: Network, weights: Weights) -> None:
     """Set arrays by their name within the network."""
     state: dict[str, Any] = network.state_dict()
     for name, value in weights.items():

@@ -128,10 +128,9 @@ def _check(shape: Any, value: Any, path: str) -> None:  # noqa: ANN401
 
 
 def _client(context: CloudContext, service: str) -> Any:  # noqa: ANN401
+    make: Any = _session.client
     if (context.endpoint_url, service) not in _clients:
-        _clients[context.endpoint_url, service] = _session.client(
-            service, endpoint_url=context.endpoint_url
-        )
+        _clients[context.endpoint_url, service] = make(service, endpoint_url=context.endpoint_url)
     return _clients[context.endpoint_url, service]
 
 

@@ -76,11 +76,9 @@ def test_errors_of_the_container_become_model_errors(
 def test_slow_container_times_out(
     cloud: Cloud, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from localcloud.sagemaker_runtime import SageMakerRuntimeResponse
-
-    runtime = _installed_runtime(SageMakerRuntimeResponse)
-    monkeypatch.setattr(runtime, "_timeout_seconds", 0.3)
-    with pytest.raises(ClientError, match="Your invocation timed out") as caught:
+    monkeypatch.setattr("localcloud.sagemaker_runtime._TIMEOUT_SECONDS", 0.3)
+    runtime = cloud.client("sagemaker-runtime")
+    with pytest.raises(runtime.exceptions.ModelError, match="invocation timed out") as caught:
         invoke(cloud, endpoint, Body=b"slow")
     assert caught.value.response["OriginalStatusCode"] == 0
 
@@ -105,7 +103,3 @@ def test_too_large_body_is_refused(cloud: Cloud, endpoint: str) -> None:
     with pytest.raises(ClientError, match="HTTP content length exceeded") as caught:
         invoke(cloud, endpoint, Body=b"x" * 6_291_457)
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
-
-
-def _installed_runtime(response: Any) -> Any:  # noqa: ANN401
-    return response.invoke_endpoint.__closure__[0].cell_contents
