@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ocr_retrain.errors import UserError
 from ocr_retrain.repository import Repository
-from ocr_retrain.terminal import busy
+from ocr_retrain.terminal import INDENT, busy
 
 PRETRAINED = "pp-ocrv4-mobile"
 NAMED_SOURCES = (PRETRAINED, "tiny")
@@ -44,7 +44,7 @@ def source_name(source: str) -> str:
     return source if source in NAMED_SOURCES else Path(source).resolve().name
 
 
-def make_base_model(repository: Repository, source: str) -> BaseModel:
+def make_base_model(repository: Repository, source: str, indent: int = INDENT) -> BaseModel:
     """Return the complete artefact of ``source``: a named model, a folder or a model.tar.gz.
 
     It is kept in the checkout's cache until the source or the packaging code changes. Raises
@@ -55,7 +55,8 @@ def make_base_model(repository: Repository, source: str) -> BaseModel:
         raise UserError(f"There is no model {source}: give a folder, a model.tar.gz or {known}.")
     artefact = repository.cache / "base-models" / _identity(repository, source) / _ARTEFACT
     if not artefact.is_file():
-        with busy(f"      Packaging {source_name(source)} (once; this takes about a minute) ..."):
+        message = f"Packaging {source_name(source)} (once; this takes about a minute) ..."
+        with busy(message, indent):
             _package(repository, source, artefact)
     return BaseModel(artefact, _sha256(artefact), source_name(source))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from ocr_retrain.model_registry import (
     latest_approved,
     list_versions,
 )
+from ocr_retrain.terminal import INDENT, note
 from ocr_retrain.watching import show_until_end
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Bootstrapped:
 
 
 def bootstrap(
-    cloud: Cloud, repository: Repository, source: str, tell: Callable[[str], None]
+    cloud: Cloud, repository: Repository, source: str, indent: int = INDENT
 ) -> Bootstrapped:
     """Register the base model unless it is there already, and make sure the endpoint serves.
 
@@ -51,28 +52,31 @@ def bootstrap(
     versions = list_versions(cloud.sagemaker, cloud.stack.model_package_group)
     registered = _registered_name(versions, source)
     if registered is None:
-        model = make_base_model(repository, source)
+        model = make_base_model(repository, source, indent)
         registered = _registered_content(versions, model)
     if registered is not None:
-        tell(f"{source} is registered already: version {registered.version}, Approved.")
+        note(
+            f"{source} is registered already: version {registered.version}, Approved.",
+            indent=indent,
+        )
         result = Bootstrapped(registered, is_new=False)
     else:
-        result = Bootstrapped(_register(cloud, model, tell), is_new=True)
-    deploy(cloud, tell)
+        result = Bootstrapped(_register(cloud, model, indent), is_new=True)
+    deploy(cloud, indent)
     return result
 
 
-def deploy(cloud: Cloud, tell: Callable[[str], None]) -> None:
+def deploy(cloud: Cloud, indent: int = INDENT) -> None:
     """Make the endpoint serve the latest approved version; raises UserError when it fails."""
     if _is_served(cloud):
         return
-    tell("Deploying the latest approved version:")
+    note("Deploying the latest approved version:", indent=indent)
     started = cloud.stepfunctions.start_execution(
         stateMachineArn=cloud.stack.deploy_state_machine,
         name=f"bootstrap-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         input="{}",
     )
-    execution = show_until_end(cloud, started["executionArn"]).execution
+    execution = show_until_end(cloud, started["executionArn"], indent=indent).execution
     if execution.status != "SUCCEEDED":
         raise UserError(
             f"The deployment failed: {execution.cause or execution.error or execution.status}",
@@ -116,10 +120,10 @@ def _first_approved(versions: Sequence[ModelVersion], key: str, value: str) -> M
     return None
 
 
-def _register(cloud: Cloud, model: BaseModel, tell: Callable[[str], None]) -> ModelVersion:
+def _register(cloud: Cloud, model: BaseModel, indent: int) -> ModelVersion:
     stack = cloud.stack
     folder = f"models/{stack.prefix}-base-{model.sha256[:12]}/output/"
-    tell(f"Uploading the model to s3://{stack.bucket}/{folder}")
+    note(f"Uploading the model to s3://{stack.bucket}/{folder}", indent=indent)
     cloud.s3.put_object(Bucket=stack.bucket, Key=f"{folder}dict.txt", Body=model.dictionary())
     cloud.s3.upload_file(str(model.path), stack.bucket, f"{folder}model.tar.gz")
     arn = cloud.sagemaker.create_model_package(
@@ -143,5 +147,5 @@ def _register(cloud: Cloud, model: BaseModel, tell: Callable[[str], None]) -> Mo
         },
     )["ModelPackageArn"]
     version = describe_version(cloud.sagemaker, arn)
-    tell(f"Registered as version {version.version}, Approved.")
+    note(f"Registered as version {version.version}, Approved.", indent=indent)
     return version

@@ -31,7 +31,7 @@ from ocr_retrain.model_registry import describe_endpoint
 from ocr_retrain.narration import Narrator
 from ocr_retrain.phrases import count, size
 from ocr_retrain.prediction import Mode, predict
-from ocr_retrain.terminal import show
+from ocr_retrain.terminal import STEP_INDENT, show
 from ocr_retrain.upload_progress import upload_progress
 from ocr_retrain.watching import Watched, watch_run
 
@@ -61,7 +61,7 @@ def run_demo(repository: Repository, options: DemoOptions) -> None:
                 f"{PRETRAINED}: PaddleOCR's pretrained recognizer, its weights recovered into "
                 "the trainable network."
             )
-            bootstrap(cloud, repository, PRETRAINED, narrator.say)
+            bootstrap(cloud, repository, PRETRAINED, STEP_INDENT)
         with narrator.step("Prepare the data"):
             data = _prepare(cloud, repository, narrator)
         readings_before = _read_samples(cloud, data, narrator, "Read new lines with version 1")
@@ -111,6 +111,7 @@ def _local_cloud(
         finished = True
     finally:
         if not (finished and options.keep):
+            narrator.say("Ending the local cloud.")
             lifecycle.stop(options.home)
 
 
@@ -126,7 +127,7 @@ def _prepare(cloud: Cloud, repository: Repository, narrator: Narrator) -> demo_d
 
 
 def _upload_golden(cloud: Cloud, folder: DatasetFolder) -> DropResult:
-    with upload_progress(folder) as on_file:
+    with upload_progress(folder, STEP_INDENT) as on_file:
         return upload(cloud.s3, cloud.stack.bucket, _GOLDEN_PREFIX, folder, on_file)
 
 
@@ -150,7 +151,7 @@ def _read_samples(
 def _drop(cloud: Cloud, data: demo_data.DemoData, narrator: Narrator) -> None:
     folder = scan(data.dataset)
     narrator.say(f"ocr-retrain drop {data.dataset} --name {data.dataset_name}")
-    with upload_progress(folder) as on_file:
+    with upload_progress(folder, STEP_INDENT) as on_file:
         result = drop(cloud.s3, cloud.stack.bucket, folder, data.dataset_name, on_file)
     narrator.say(f"{count(result.uploaded, 'file')} ({size(result.bytes)}) at {result.uri}")
 
@@ -161,7 +162,7 @@ def _watch_next(cloud: Cloud, known: frozenset[str]) -> Watched:
         raise UserError(
             "The upload started no run: `ocr-retrain local logs` may tell why.", ExitCode.FAILED
         )
-    return watch_run(cloud, execution.arn)
+    return watch_run(cloud, execution.arn, indent=STEP_INDENT)
 
 
 def _conclude(

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from ocr_retrain.watching import Watched
 
 
+_REPORTS = {
+    "validation": s3_layout.validation_report,
+    "plan": s3_layout.plan,
+    "evaluation": s3_layout.evaluation,
+    "verdict": s3_layout.verdict,
+}
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Where things are: (name, S3 URI) pairs, and the folder they were downloaded to."""
@@ -38,6 +46,7 @@ def save_evidence(
 ) -> Evidence:
     """Download the run's reports to ``folder`` and say where everything is."""
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_earlier(folder)
     reports = _save_reports(cloud, watched.result.run_id, folder)
     _save_histories(cloud, watched, folder)
     _write_json(folder / "readings.json", [asdict(sample) for sample in samples])
@@ -48,16 +57,18 @@ def save_evidence(
     return Evidence((*reports, *_models(cloud, watched)), folder)
 
 
+def _remove_earlier(folder: Path) -> None:
+    # What an earlier demo left must not be taken for this one's.
+    names = [f"{name}.json" for name in (*_REPORTS, "readings")]
+    for path in [*(folder / name for name in names), *folder.glob("execution-*.json")]:
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder / "samples", ignore_errors=True)
+
+
 def _save_reports(cloud: Cloud, run_id: str, folder: Path) -> list[tuple[str, str]]:
-    keys = {
-        "validation": s3_layout.validation_report(run_id),
-        "plan": s3_layout.plan(run_id),
-        "evaluation": s3_layout.evaluation(run_id),
-        "verdict": s3_layout.verdict(run_id),
-    }
     found: list[tuple[str, str]] = []
-    for name, key in keys.items():
-        uri = f"s3://{cloud.stack.bucket}/{key}"
+    for name, key_of in _REPORTS.items():
+        uri = f"s3://{cloud.stack.bucket}/{key_of(run_id)}"
         try:
             content = read_object(cloud.s3, uri)
         except UserError:

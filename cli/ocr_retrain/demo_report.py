@@ -57,7 +57,7 @@ def conclusion(
 def samples_table(samples: Sequence[SampleReading]) -> Table:
     """Return one line per sample image."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("image", "says", "version 1 read", "new version read"):
+    for heading in ("image", "says", "read before", "read now"):
         table.add_column(heading)
     for sample in samples:
         table.add_row(

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 _PAIR = re.compile(r"(?:^|\s)([a-z_]+)=(\S+)")
+# Libraries write to the same log: their records carry dates, levels and brackets.
+_SENTENCE = re.compile(r"[A-Z][^\[\]=]*\.$")
 _OF = re.compile(r"^(\d+)/(\d+)$")
 
 
@@ -18,9 +20,9 @@ _OF = re.compile(r"^(\d+)/(\d+)$")
 class JobProgress:
     """How far a job is.
 
-    ``done``/``total`` count steps of training or lines of the slice being evaluated (total 0:
-    not known yet), ``epoch`` counts from 1, ``loss``, ``images_per_second`` and
-    ``dev_exact_match`` (0..1) are the latest told, ``note`` is the last line without numbers.
+    ``done``/``total`` count steps of the epoch or lines of the slice being evaluated (total 0:
+    not known yet), ``epoch`` counts from 1 (0: before training), ``loss``, ``images_per_second``
+    and ``dev_exact_match`` (0..1) are the latest told, ``note`` is the last sentence since.
     """
 
     done: int = 0
@@ -35,8 +37,11 @@ class JobProgress:
 
     @property
     def fraction(self) -> float | None:
-        """Return the part done, 0..1, or None before the first count."""
-        return min(self.done / self.total, 1.0) if self.total else None
+        """Return the part of the training, or of the slice, that is done: 0..1, None: unknown."""
+        if not self.total:
+            return None
+        earlier, parts = (max(self.epoch - 1, 0), self.epochs) if self.epochs else (0, 1)
+        return min((earlier + self.done / self.total) / parts, 1.0)
 
 
 def read_progress(lines: Iterable[str], before: JobProgress | None = None) -> JobProgress:
@@ -53,7 +58,7 @@ def _after(progress: JobProgress, line: str) -> JobProgress:
         done, total = _of(values.get("lines", ""))
         return replace(progress, slice_name=values["slice"], done=done, total=total, note="")
     if "epoch" not in values:
-        return replace(progress, note=line) if line else progress
+        return replace(progress, note=line) if _SENTENCE.match(line) else progress
     epoch, epochs = _of(values["epoch"])
     progress = replace(progress, epoch=epoch, epochs=epochs, note="")
     if "step" in values:

@@ -33,6 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Drop labelled data, get a better text recognizer served.",
     epilog=f"{_DEBUG}=1 shows the traceback behind an error.",

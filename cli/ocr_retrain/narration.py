@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rich.text import Text
 
 from ocr_retrain.phrases import duration
-from ocr_retrain.terminal import progress, tell
+from ocr_retrain.terminal import STEP_INDENT, note, progress
 
 
 class Narrator:
@@ -31,11 +31,11 @@ class Narrator:
         heading.append(title, style="bold default")
         progress().print(heading, soft_wrap=True)
         yield
-        tell(f"      {duration(self._clock() - begun_at)}", style="dim")
+        note(duration(self._clock() - begun_at), style="dim", indent=STEP_INDENT)
 
     def say(self, sentence: str) -> None:
         """Tell something that happens within a step."""
-        tell(f"      {sentence}")
+        note(sentence, indent=STEP_INDENT)
 
     def seconds(self) -> float:
         """Return how long the story takes so far."""

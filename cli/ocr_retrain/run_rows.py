@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +12,9 @@ from ocr_retrain.history import History, Visit, VisitStatus, Work, WorkKind
 from ocr_retrain.job_progress import JobProgress
 from ocr_retrain.phrases import between, percent
 
-_MAX_ERROR = 100
+_MAX_DETAIL = 100
+# What SageMaker jobs, Lambda functions and nested executions call their reason.
+_REASONS = ("FailureReason", "ExitMessage", "errorMessage", "Cause")
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Row:
     """One state as a person sees it.
 
     ``path`` is the state's name after the names of the states that nest it; ``seconds`` sums all
-    visits; ``fraction`` (0..1) and ``detail`` tell how far the state's job is, or what went wrong.
+    visits; ``fraction`` (0..1) and ``detail`` tell how far the state's job is, or what went wrong;
+    ``has_work`` says that it started a job or an execution, and so will take a while.
     """
 
     path: tuple[str, ...]
@@ -29,6 +33,7 @@ class Row:
     seconds: float
     detail: str = ""
     fraction: float | None = None
+    has_work: bool = False
 
     @property
     def state(self) -> str:
@@ -74,6 +79,7 @@ def _row(path: tuple[str, ...], visits: list[Visit], now: datetime) -> Row:
         visits=len(visits),
         seconds=sum(between(visit.entered_at, visit.left_at or now) for visit in visits),
         detail=_trouble(last),
+        has_work=any(visit.works for visit in visits),
     )
 
 
@@ -88,9 +94,19 @@ def _trouble(visit: Visit) -> str:
 
 
 def _short(visit: Visit) -> str:
-    text = visit.error if visit.cause.startswith("{") else visit.cause or visit.error
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_ERROR else line[: _MAX_ERROR - 1] + "…"
+    line = " ".join((_reason_in(visit.cause) or visit.error).split())
+    return line if len(line) <= _MAX_DETAIL else line[: _MAX_DETAIL - 1] + "…"
+
+
+def _reason_in(cause: str) -> str:
+    try:
+        description = json.loads(cause)
+    except ValueError:
+        return cause
+    if not isinstance(description, dict):
+        return cause
+    found = (description.get(name) for name in _REASONS)
+    return next((str(reason) for reason in found if reason), "")
 
 
 def _with_work(row: Row, works: list[Work], snapshot: Snapshot) -> Row:
@@ -107,11 +123,12 @@ def _with_work(row: Row, works: list[Work], snapshot: Snapshot) -> Row:
 def _live(progress: JobProgress) -> str:
     if progress.slice_name:
         return f"{progress.slice_name}, line {progress.done}/{progress.total}"
-    if not progress.epochs:
-        return progress.note[:_MAX_ERROR]
-    parts = [f"epoch {progress.epoch}/{progress.epochs}"]
-    if progress.total:
-        parts.append(f"step {progress.done}/{progress.total}")
+    if progress.note:
+        return progress.note[:_MAX_DETAIL]
+    if not progress.epoch:
+        parts = ["before training"]
+    else:
+        parts = [f"epoch {progress.epoch}/{progress.epochs}"]
     return ", ".join([*parts, *_numbers(progress)])
 
 
@@ -124,7 +141,7 @@ def _summary(progress: JobProgress) -> str:
 
 def _numbers(progress: JobProgress) -> Iterator[str]:
     if progress.loss is not None:
-        yield f"loss {progress.loss:.4f}"
+        yield f"loss {progress.loss:.3f}"
     if progress.images_per_second is not None:
         yield f"{progress.images_per_second:.0f} images/s"
     if progress.dev_exact_match is not None:

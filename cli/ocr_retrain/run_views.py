@@ -8,11 +8,9 @@ from itertools import zip_longest
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from ocr_retrain.follow import Snapshot
@@ -28,7 +26,9 @@ _GLYPHS = {
     VisitStatus.FAILED: ("✗", "red"),
 }
 _INDENT = "    "
-_STATE_WIDTH = 40
+_STATE_WIDTH = 42
+_DURATION_WIDTH = 11
+_BAR_WIDTH = 20
 _QUIET_SECONDS = 15.0
 _LINES_KEPT_FREE = 4
 _NOTICEABLE_SECONDS = 0.05
@@ -55,9 +55,10 @@ class RunView(Protocol):
         ...
 
 
-def view_for_terminal() -> RunView:
-    """Return the view that fits where stderr goes."""
-    return LiveView(progress()) if is_interactive() else PlainView(progress())
+def view_for_terminal(indent: int) -> RunView:
+    """Return the view that fits where stderr goes, ``indent`` columns from the left."""
+    kind = LiveView if is_interactive() else PlainView
+    return kind(progress(), indent)
 
 
 def _utc_now() -> datetime:
@@ -67,9 +68,12 @@ def _utc_now() -> datetime:
 class PlainView:
     """One line per event, without control characters: for logs and pipes."""
 
-    def __init__(self, console: Console, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self, console: Console, indent: int = 2, now: Callable[[], datetime] = _utc_now
+    ) -> None:
         """Print to ``console``; ``now`` is the clock that running states are measured with."""
         self._console = console
+        self._indent = " " * indent
         self._now = now
         self._begun: set[tuple[str, ...]] = set()
         self._ended: set[tuple[str, ...]] = set()
@@ -96,7 +100,7 @@ class PlainView:
         for row, following in zip_longest(rows, rows[1:]):
             self._print_ends_before(row, pending)
             nests = following is not None and following.depth > row.depth
-            if row.kind == "Task" and (nests or not row.is_over):
+            if nests or (row.has_work and not row.is_over):
                 self._begin(row)
             if nests:
                 pending.append(row)
@@ -133,7 +137,7 @@ class PlainView:
             self._print(_INDENT * row.depth + _sentence(row))
 
     def _print(self, line: str) -> None:
-        self._console.print(f"  {line}", soft_wrap=True)
+        self._console.print(f"{self._indent}{line}", soft_wrap=True)
         self._last_line_at = self._now()
 
 
@@ -142,21 +146,26 @@ def _sentence(row: Row) -> str:
     parts = [f"{glyph} {row.state}"]
     if row.seconds >= _NOTICEABLE_SECONDS:
         parts.append(duration(row.seconds))
+    if row.fraction is not None:
+        parts.append(f"{row.fraction * 100:.0f} %")
     if row.detail:
         parts.append(row.detail)
     return "  ".join(parts)
 
 
 class LiveView:
-    """The whole run as a table that is redrawn in place."""
+    """The whole run, redrawn in place."""
 
-    def __init__(self, console: Console, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self, console: Console, indent: int = 2, now: Callable[[], datetime] = _utc_now
+    ) -> None:
         """Draw on ``console``; ``now`` is the clock that running states are measured with."""
         self._console = console
+        self._indent = indent
         self._now = now
         self._snapshot: Snapshot | None = None
         self._scrolled_away: set[tuple[str, ...]] = set()
-        self._spinners: dict[tuple[str, ...], Spinner] = {}
+        self._spinner = Spinner("dots", style="cyan")
         self._live = Live(
             get_renderable=self._render, console=console, refresh_per_second=8, transient=False
         )
@@ -194,43 +203,49 @@ class LiveView:
             if not row.is_over:
                 break
             self._scrolled_away.add(row.path)
-            self._live.console.print(self._table([row]))
+            self._live.console.print(self._lines([row]))
 
-    def _render(self) -> Group:
-        return Group(self._table(self._rows()))
+    def _render(self) -> Text:
+        return self._lines(self._rows())
 
-    def _table(self, rows: Sequence[Row]) -> Table:
-        table = Table.grid(padding=(0, 1))
-        table.add_column(width=1)
-        table.add_column(width=_STATE_WIDTH, no_wrap=True)
-        table.add_column(justify="right", width=12, no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        for row in rows:
-            quiet = row.kind in ("Choice", "Pass") and row.is_over
-            style = "dim" if quiet else "bold" if not row.is_over else ""
-            seconds = duration(row.seconds) if row.seconds >= _NOTICEABLE_SECONDS else ""
-            name = "  " * row.depth + row.state
-            times = Text(f" ×{row.visits}", style="dim") if row.visits > 1 else Text("")
-            table.add_row(
-                self._glyph(row), Text(name, style=style) + times, seconds, self._detail(row)
-            )
-        return table
+    def _lines(self, rows: Sequence[Row]) -> Text:
+        lines = Text("\n", no_wrap=True, overflow="ellipsis").join(map(self._line, rows))
+        lines.no_wrap, lines.overflow = True, "ellipsis"
+        return lines
 
-    def _glyph(self, row: Row) -> Spinner | Text:
+    def _line(self, row: Row) -> Text:
+        quiet = row.kind in ("Choice", "Pass") and row.is_over
+        line = Text(" " * self._indent + "  " * row.depth)
+        line.append_text(self._glyph(row))
+        line.append(f" {row.state}", style="dim" if quiet else "" if row.is_over else "bold")
+        if row.visits > 1:
+            line.append(f" ×{row.visits}", style="dim")
+        line.pad_right(max(self._indent + _STATE_WIDTH - line.cell_len, 1))
+        seconds = duration(row.seconds) if row.seconds >= _NOTICEABLE_SECONDS else ""
+        line.append(f"{seconds:>{_DURATION_WIDTH}}  ", style="dim" if row.is_over else "")
+        if row.fraction is not None:
+            line.append_text(_bar(row.fraction))
+        line.append(row.detail, style=_detail_style(row))
+        return line
+
+    def _glyph(self, row: Row) -> Text:
         if row.status is VisitStatus.RUNNING:
-            return self._spinners.setdefault(row.path, Spinner("dots", style="cyan"))
+            frame = self._spinner.render(self._console.get_time())
+            return frame if isinstance(frame, Text) else Text("●")
         glyph, color = _GLYPHS[row.status]
         return Text(glyph, style=color)
 
-    def _detail(self, row: Row) -> Table | Text:
-        style = "red" if row.status is VisitStatus.FAILED else "dim" if row.is_over else ""
-        text = Text(row.detail, style=style)
-        if row.fraction is None:
-            return text
-        detail = Table.grid(padding=(0, 1))
-        detail.add_column(width=24)
-        detail.add_column(justify="right", width=5)
-        detail.add_column(no_wrap=True, overflow="ellipsis")
-        bar = ProgressBar(total=1.0, completed=row.fraction, width=24)
-        detail.add_row(bar, f"{row.fraction * 100:.0f} %", text)
-        return detail
+
+def _bar(fraction: float) -> Text:
+    done = round(fraction * _BAR_WIDTH)
+    bar = Text("━" * done, style="cyan")
+    bar.append("━" * (_BAR_WIDTH - done), style="bright_black")
+    return bar.append(f" {fraction * 100:3.0f} %  ", style="default")
+
+
+def _detail_style(row: Row) -> str:
+    if row.status is VisitStatus.FAILED:
+        return "red"
+    if row.status is VisitStatus.RETRYING:
+        return "yellow"
+    return "dim" if row.is_over else ""

@@ -9,8 +9,13 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.spinner import Spinner
 
 _PIPED_WIDTH = 160
+INDENT = 2
+STEP_INDENT = 6
 
 
 def _console(stream: TextIO) -> Console:
@@ -39,6 +44,11 @@ def tell(message: str, style: str = "") -> None:
     progress().print(message, style=style or None, soft_wrap=True)
 
 
+def note(message: str, style: str = "", indent: int = INDENT) -> None:
+    """Print one line that belongs to what was told before (stderr)."""
+    tell(" " * indent + message, style)
+
+
 def show(renderable: RenderableType) -> None:
     """Print a result (stdout)."""
     results().print(renderable)
@@ -50,13 +60,14 @@ def show_json(value: object) -> None:
 
 
 @contextmanager
-def busy(message: str) -> Iterator[None]:
+def busy(message: str, indent: int = INDENT) -> Iterator[None]:
     """Say (on stderr) that something takes a while; a spinner turns where one can be drawn."""
     if not is_interactive():
-        tell(message)
+        note(message, indent=indent)
         yield
         return
-    with progress().status(message, spinner="dots"):
+    spinner = Padding(Spinner("dots", message, style="cyan"), (0, 0, 0, indent))
+    with Live(spinner, console=progress(), transient=True):
         yield
 
 

@@ -15,7 +15,7 @@ from rich.progress import (
 
 from ocr_retrain.dataset_folder import DatasetFolder, FolderFile
 from ocr_retrain.phrases import count
-from ocr_retrain.terminal import is_interactive, progress, tell
+from ocr_retrain.terminal import INDENT, is_interactive, progress, tell
 
 _PLAIN_PARTS = 4
 
@@ -23,9 +23,10 @@ _PLAIN_PARTS = 4
 class UploadProgress:
     """Counts files as they are in place."""
 
-    def __init__(self, bar: Progress | None, folder: DatasetFolder) -> None:
+    def __init__(self, bar: Progress | None, folder: DatasetFolder, indent: int) -> None:
         """Show on ``bar``, or as plain lines when there is none."""
         self._bar = bar
+        self._margin = " " * indent
         self._done = 0
         self._total = len(folder.images) + len(folder.labels)
         self._task = bar.add_task("Uploading", total=self._total) if bar else None
@@ -36,7 +37,7 @@ class UploadProgress:
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
         elif self._is_worth_a_line():
-            tell(f"  {self._done:,} of {count(self._total, 'file')} in place")
+            tell(f"{self._margin}{self._done:,} of {count(self._total, 'file')} in place")
 
     def _is_worth_a_line(self) -> bool:
         part = self._done * _PLAIN_PARTS // self._total
@@ -44,17 +45,17 @@ class UploadProgress:
 
 
 @contextmanager
-def upload_progress(folder: DatasetFolder) -> Iterator[UploadProgress]:
+def upload_progress(folder: DatasetFolder, indent: int = INDENT) -> Iterator[UploadProgress]:
     """Show the progress of an upload of ``folder`` on stderr."""
     if not is_interactive():
-        yield UploadProgress(None, folder)
+        yield UploadProgress(None, folder, indent)
         return
     columns = (
-        TextColumn("  {task.description}"),
+        TextColumn(" " * indent + "{task.description}"),
         BarColumn(bar_width=40),
         MofNCompleteColumn(),
         TextColumn("files"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=progress()) as bar:
-        yield UploadProgress(bar, folder)
+        yield UploadProgress(bar, folder, indent)

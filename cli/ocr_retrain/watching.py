@@ -29,10 +29,12 @@ class Watched:
     verdict: Verdict | None
 
 
-def show_until_end(cloud: Cloud, arn: str, deadline: float | None = None) -> Snapshot:
+def show_until_end(
+    cloud: Cloud, arn: str, deadline: float | None = None, indent: int = 2
+) -> Snapshot:
     """Show the states of any execution live (stderr) and return the last look at it."""
     snapshot: Snapshot | None = None
-    with view_for_terminal() as view:
+    with view_for_terminal(indent) as view:
         for snapshot in follow(cloud, arn, deadline):
             view.update(snapshot)
     if snapshot is None:
@@ -40,9 +42,9 @@ def show_until_end(cloud: Cloud, arn: str, deadline: float | None = None) -> Sna
     return snapshot
 
 
-def watch_run(cloud: Cloud, arn: str, deadline: float | None = None) -> Watched:
+def watch_run(cloud: Cloud, arn: str, deadline: float | None = None, indent: int = 2) -> Watched:
     """Show a Retrain execution live until it ends or ``deadline`` comes."""
-    snapshot = show_until_end(cloud, arn, deadline)
+    snapshot = show_until_end(cloud, arn, deadline, indent)
     result = result_of(snapshot.execution)
     return Watched(snapshot, result, _verdict_of(cloud, result))
 

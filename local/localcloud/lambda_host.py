@@ -56,7 +56,8 @@ class LambdaHost:
 
         Raises ThrottledError when its concurrency is used up.
         """
-        limit = int(function.reserved_concurrency or _ACCOUNT_CONCURRENCY)
+        reserved = function.reserved_concurrency
+        limit = _ACCOUNT_CONCURRENCY if reserved is None else int(reserved)
         configuration = _configuration(function)
         sandbox = self._acquire(configuration, limit)
         try:

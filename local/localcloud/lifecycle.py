@@ -21,6 +21,9 @@ _STOP_SECONDS = 20
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 15
 
+# Clouds that this process started, by home: their ends are collected here and by nobody else.
+_started: dict[Path, subprocess.Popen[bytes]] = {}
+
 
 class StartError(RuntimeError):
     """The local cloud ended before it was ready; the message ends with its log."""
@@ -47,10 +50,12 @@ def start(
     log.parent.mkdir(parents=True, exist_ok=True)
     process = _spawn(home, repo, parameters or {}, log, bind_to_this_process)
     try:
-        return _wait(process, home, log, on_progress)
+        connection = _wait(process, home, log, on_progress)
     except BaseException:
         _end(process)
         raise
+    _started[home] = process
+    return connection
 
 
 def stop(home: Path) -> bool:
@@ -63,6 +68,9 @@ def stop(home: Path) -> bool:
         # The watchdog ends its children.
         _signal(pid, signal.SIGKILL)
         _is_gone(home, _STOP_SECONDS)
+    process = _started.pop(home, None)
+    if process is not None:
+        process.wait()
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -44,22 +45,24 @@ def run(options: Options) -> None:
     require_pinned_moto()
     ending = Ending(options.parent_pid)
     lock = HomeLock(options.home)
-    try:
+    # Undone last to first, whatever is interrupted or fails.
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(lock.release)
+        cleanup.callback(processes.terminate_all)
         remove_connection(options.home)
-        _start(options)
-        _progress("ready")
-        ending.wait()
-    finally:
-        ending.ignore_further()
-        remove_connection(options.home)
-        processes.terminate_all()
-        lock.release()
+        cleanup.callback(remove_connection, options.home)
+        try:
+            _start(options, cleanup)
+            _progress("ready")
+            ending.wait()
+        finally:
+            ending.ignore_further()
 
 
-def _start(options: Options) -> None:
+def _start(options: Options, cleanup: contextlib.ExitStack) -> None:
     started_at, begin = iso_seconds(now()), time.monotonic()
     _progress("starting")
-    context = _serve(options)
+    context = _serve(options, cleanup)
     _LOG.info("answering on %s after %.1f s", context.endpoint_url, time.monotonic() - begin)
     from localcloud.deploy import STACK_NAME, deploy
 
@@ -77,7 +80,7 @@ def _start(options: Options) -> None:
     _LOG.info("ready after %.1f s", time.monotonic() - begin)
 
 
-def _serve(options: Options) -> CloudContext:
+def _serve(options: Options, cleanup: contextlib.ExitStack) -> CloudContext:
     """Start answering with a repaired moto."""
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     for name in _FOREIGN_SETTINGS:
@@ -102,7 +105,7 @@ def _serve(options: Options) -> CloudContext:
         images=load_images(options.repo / "local" / "images.yaml", options.repo),
     )
     repairs.install(context)
-    sagemaker_install.install(context)
+    cleanup.callback(sagemaker_install.install(context))
     server.start()
     return context
 

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from moto.awslambda.models import LambdaBackend
+from moto.core.exceptions import JsonRESTError
 from moto.events.models import EventPattern
 from moto.sqs.models import Queue
 
@@ -39,6 +40,7 @@ def install(context: CloudContext) -> None:
     pollers: dict[str, Poller] = {}
 
     def create(self: Moto, spec: dict[str, Any]) -> Moto:
+        _require_long_visibility(self, spec, clients)
         mapping = original_create(self, spec)
         if mapping.event_source_arn.split(":")[2] == "sqs":
             pollers[mapping.uuid] = Poller(mapping, clients, context.region)
@@ -56,6 +58,23 @@ def install(context: CloudContext) -> None:
     LambdaBackend.create_event_source_mapping = create
     LambdaBackend.delete_event_source_mapping = delete
     Queue.add_message = _without_push(Queue.add_message)
+
+
+def _require_long_visibility(backend: Moto, spec: Mapping[str, Any], clients: Clients) -> None:
+    """Refuse what AWS refuses: a message must not come again while its function still works."""
+    if spec["EventSourceArn"].split(":")[2] != "sqs":
+        return
+    sqs = clients.get("sqs")
+    url = sqs.get_queue_url(QueueName=spec["EventSourceArn"].rsplit(":", 1)[1])["QueueUrl"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    visibility = int(answer["Attributes"]["VisibilityTimeout"])
+    timeout = int(backend.get_function(spec["FunctionName"]).timeout)
+    if visibility < timeout:
+        raise JsonRESTError(
+            "InvalidParameterValueException",
+            f"Queue visibility timeout: {visibility} seconds is less than "
+            f"Function timeout: {timeout} seconds",
+        )
 
 
 def failed_items(answer: bytes, message_ids: Sequence[str]) -> frozenset[str]:

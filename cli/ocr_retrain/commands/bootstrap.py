@@ -11,7 +11,7 @@ from ocr_retrain.bootstrap import bootstrap
 from ocr_retrain.commands.options import CloudOption, JsonOption, StackOption, connect_and_say
 from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
 from ocr_retrain.repository import find_repository
-from ocr_retrain.terminal import results, show_json, tell
+from ocr_retrain.terminal import results, show_json
 
 
 def bootstrap_command(
@@ -34,7 +34,7 @@ def bootstrap_command(
     """
     repository = find_repository()
     connection = connect_and_say(cloud, stack)
-    done = bootstrap(connection, repository, model, tell)
+    done = bootstrap(connection, repository, model)
     if as_json:
         show_json(
             {

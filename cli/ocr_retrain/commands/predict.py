@@ -16,7 +16,7 @@ from ocr_retrain.terminal import show_json, tell
 
 def predict_command(
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", show_default=False, help="Image files.")
+        list[Path], typer.Argument(metavar="IMAGE", show_default=False, help="Image files.")
     ],
     mode: Annotated[
         Mode, typer.Option("--mode", help="One cropped line per image, or a whole page.")

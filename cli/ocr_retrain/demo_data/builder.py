@@ -50,7 +50,7 @@ class DemoData:
 @dataclass(frozen=True)
 class _LabelledImage:
     name: str
-    photograph: bytes
+    content: bytes
     truth: str
 
 
@@ -94,15 +94,13 @@ def _handwriting(pool: ScanPool, part: str, count: int, seed: int) -> Iterable[_
     for index in range(count):
         rng = np.random.default_rng([seed, _STREAMS[part], index])
         line = make_line(pool, SHORTEST + index % lengths, rng)
-        yield _LabelledImage(f"{part}-{index + 1:04d}.jpg", line.photograph, line.truth)
+        yield _LabelledImage(f"{part}-{index + 1:04d}{line.suffix}", line.image, line.truth)
 
 
 def _general(count: int, seed: int) -> Iterable[_LabelledImage]:
     for index in range(count):
-        photograph, truth = make_general_line(
-            np.random.default_rng([seed, _STREAMS["golden"], index])
-        )
-        yield _LabelledImage(f"general-{index + 1:04d}.jpg", photograph, truth)
+        line = make_general_line(np.random.default_rng([seed, _STREAMS["golden"], index]))
+        yield _LabelledImage(f"general-{index + 1:04d}.jpg", *line)
 
 
 def _write_part(folder: Path, label_file: str, images: Iterable[_LabelledImage]) -> None:
@@ -110,7 +108,7 @@ def _write_part(folder: Path, label_file: str, images: Iterable[_LabelledImage])
     (folder / "labels").mkdir(parents=True, exist_ok=True)
     lines = []
     for image in images:
-        (folder / "images" / image.name).write_bytes(image.photograph)
+        (folder / "images" / image.name).write_bytes(image.content)
         lines.append(f"images/{image.name}\t{image.truth}\n")
     (folder / "labels" / label_file).write_text("".join(lines), encoding="utf-8", newline="\n")
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ocr_retrain.demo_data.fonts import CHINESE_FONTS, LATIN_FONTS, load_font
-from ocr_retrain.demo_data.photograph import SCANNER, Pixels, lay_over, paper, take_photograph
+from ocr_retrain.demo_data.photograph import PRINTOUT, Pixels, lay_over, paper, take_photograph
 from ocr_retrain.demo_data.vocabulary import CHINESE_WORDS, ENGLISH_WORDS, INVOICE_WORDS
 
 _EM = 56
@@ -23,7 +23,7 @@ def make_general_line(rng: np.random.Generator) -> tuple[bytes, str]:
     text = (_chinese if chinese else _latin(rng))(rng)
     fonts = CHINESE_FONTS if chinese else LATIN_FONTS
     package, name = fonts[int(rng.integers(len(fonts)))]
-    return take_photograph(_render(text, package, name, rng), SCANNER, rng), text
+    return take_photograph(_render(text, package, name, rng), PRINTOUT, rng), text
 
 
 def _render(text: str, package: str, name: str, rng: np.random.Generator) -> Pixels:
@@ -37,7 +37,7 @@ def _render(text: str, package: str, name: str, rng: np.random.Generator) -> Pix
     pale = np.array(_PALE[int(rng.integers(len(_PALE)))], dtype=np.float32)
     ink, ground = (pale, dark) if rng.random() < 0.2 else (dark, pale)
     cover = np.asarray(mask, dtype=np.float32) / np.float32(255)
-    return lay_over(paper(*size, ground, rng), ink, cover)
+    return lay_over(paper(*size, ground, PRINTOUT, rng), ink, cover)
 
 
 def _latin(rng: np.random.Generator) -> Callable[[np.random.Generator], str]:

@@ -1,4 +1,4 @@
-"""Handwritten numbers on forms: real scanned digits, set together and photographed."""
+"""Handwritten numbers on forms: real digits, set together, photographed or scanned."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,9 @@ from PIL import Image, ImageFilter
 
 from ocr_retrain.demo_data.digits import SIDE, Hand, Scan, ScanPool
 from ocr_retrain.demo_data.photograph import (
+    FLATBED,
     PHONE,
+    Capture,
     Pixels,
     lay_over,
     paper,
@@ -15,10 +17,11 @@ from ocr_retrain.demo_data.photograph import (
     take_photograph,
 )
 
-SHORTEST, LONGEST = 5, 10
+SHORTEST, LONGEST = 4, 9
 _SCALE = 3.0
 _CELL = int(SIDE * _SCALE)
 _LINE_HEIGHT = 94
+_WIDEST = 660
 
 _PAPERS = ((250, 249, 244), (243, 239, 226), (236, 240, 245), (248, 240, 212), (248, 226, 222))
 _PENS = ((24, 34, 112), (20, 50, 150), (28, 28, 34), (45, 45, 52), (16, 24, 70), (120, 26, 34))
@@ -29,52 +32,65 @@ _PRINTS = ((110, 140, 190), (190, 120, 120), (90, 90, 90), (110, 170, 130), (200
 
 @dataclass(frozen=True)
 class Line:
-    """A photographed line and what it says, with the scans it was made of."""
+    """A picture of a line (a file and the end of its name), what it says, and its scans."""
 
-    photograph: bytes
+    image: bytes
+    suffix: str
     truth: str
     sources: tuple[int, ...]
 
 
 def make_line(pool: ScanPool, length: int, rng: np.random.Generator) -> Line:
-    """Write a number of `length` digits with scans of `pool` onto a form and photograph it."""
+    """Write a number of `length` digits with scans of `pool` onto a form and capture it."""
+    capture = PHONE if rng.random() < 0.5 else FLATBED
     hand = pool.pick_hand(rng)
     scans = [pool.pick(int(digit), hand, rng) for digit in rng.integers(0, 10, length)]
-    boxed = bool(rng.random() < 0.45)
-    ink, pitch = _write(scans, hand, boxed, rng)
-    sheet = _form(ink.shape[1], pitch, rng)
+    tiles = [_redraw(scan, hand, rng) for scan in scans]
+    pitch = None
+    if rng.random() < 0.2:
+        pitch = float(rng.uniform(60, min(80, _WIDEST / length)))
+    ink = _write_in_boxes(tiles, pitch, rng) if pitch else _write_freely(tiles, rng)
+    sheet = _form(ink.shape[1], pitch, capture, rng)
     return Line(
-        photograph=take_photograph(_lay_ink(sheet, ink, rng), PHONE, rng),
+        image=take_photograph(_lay_ink(sheet, ink, rng), capture, rng),
+        suffix=capture.suffix,
         truth="".join(str(scan.digit) for scan in scans),
         sources=tuple(scan.source for scan in scans),
     )
 
 
-def _write(
-    scans: list[Scan], hand: Hand, boxed: bool, rng: np.random.Generator
-) -> tuple[Pixels, float | None]:
-    """Ink coverage 0..1 of the line, and the distance between boxes if it is written in boxes."""
-    tiles = [_redraw(scan, hand, rng) for scan in scans]
-    gap = float(rng.uniform(2, 26))
-    pitch = float(rng.uniform(64, 80)) if boxed else None
+def _write_in_boxes(tiles: list[Pixels], pitch: float, rng: np.random.Generator) -> Pixels:
+    """Ink coverage 0..1, one digit every `pitch` pixels."""
     margin = int(rng.integers(6, 30))
-    width = 2 * margin + sum(tile.shape[1] for tile in tiles) + int(48 * len(tiles))
-    if pitch:
-        width = 2 * margin + int(pitch * len(tiles))
+    middles = margin + pitch * (np.arange(len(tiles)) + 0.5) + rng.normal(0, 4, len(tiles))
+    lefts = [round(x - tile.shape[1] / 2) for x, tile in zip(middles, tiles, strict=True)]
+    return _put_down(tiles, lefts, 2 * margin + int(pitch * len(tiles)), rng)
+
+
+def _write_freely(tiles: list[Pixels], rng: np.random.Generator) -> Pixels:
+    """Ink coverage 0..1, with gaps that are about the same along the line."""
+    margin = int(rng.integers(6, 30))
+    room = (_WIDEST - 2 * margin - sum(tile.shape[1] for tile in tiles)) / len(tiles)
+    gap = float(rng.uniform(10, np.clip(room, 14, 42)))
+    lefts, right = [], margin
+    for tile in tiles:
+        lefts.append(right)
+        right += tile.shape[1] + round(max(0.0, gap + float(rng.normal(0, 4))))
+    return _put_down(tiles, lefts, lefts[-1] + tiles[-1].shape[1] + margin, rng)
+
+
+def _put_down(
+    tiles: list[Pixels], lefts: list[int], width: int, rng: np.random.Generator
+) -> Pixels:
     ink = np.zeros((_LINE_HEIGHT, width), dtype=np.float32)
     drift = float(rng.uniform(-1.6, 1.6))
-    right = margin
-    for index, tile in enumerate(tiles):
-        left = right
-        if pitch:
-            left = round(margin + pitch * (index + 0.5) - tile.shape[1] / 2 + rng.normal(0, 4))
+    for index, (tile, wanted) in enumerate(zip(tiles, lefts, strict=True)):
+        left = int(np.clip(wanted, 0, width - tile.shape[1]))
         top = (_LINE_HEIGHT - _CELL) // 2 + round(drift * index + rng.normal(0, 3))
         top = int(np.clip(top, 0, _LINE_HEIGHT - _CELL))
-        left = int(np.clip(left, 0, width - tile.shape[1]))
         spot = ink[top : top + _CELL, left : left + tile.shape[1]]
         np.maximum(spot, tile, out=spot)
-        right = left + tile.shape[1] + round(max(0.0, gap + rng.normal(0, 4)))
-    return (ink if pitch else ink[:, : min(width, max(right, 0) + margin)]), pitch
+    return ink
 
 
 def _redraw(scan: Scan, hand: Hand, rng: np.random.Generator) -> Pixels:
@@ -102,24 +118,24 @@ def _redraw(scan: Scan, hand: Hand, rng: np.random.Generator) -> Pixels:
     stroke = np.asarray(image, dtype=np.float32) / np.float32(255)
     tile = np.clip((stroke - np.float32(edge)) / np.float32(0.36), 0, 1)
     columns = np.flatnonzero(tile.max(axis=0) > 0.1)
-    return tile[:, columns[0] : columns[-1] + 1]
+    return np.asarray(tile[:, columns[0] : columns[-1] + 1], dtype=np.float32)
 
 
-def _form(width: int, pitch: float | None, rng: np.random.Generator) -> Pixels:
+def _form(width: int, pitch: float | None, capture: Capture, rng: np.random.Generator) -> Pixels:
     """A piece of a form: blank, ruled, squared, or with a box for each digit."""
     colour = np.array(_PAPERS[int(rng.integers(len(_PAPERS)))], dtype=np.float32)
-    sheet = paper(width, _LINE_HEIGHT, colour * np.float32(rng.uniform(0.86, 1.0)), rng)
+    sheet = paper(width, _LINE_HEIGHT, colour * np.float32(rng.uniform(0.86, 1.0)), capture, rng)
     printed = np.zeros(sheet.shape[:2], dtype=np.float32)
     thick = int(rng.integers(2, 4))
     if pitch:
         _print_boxes(printed, pitch, thick, rng)
     else:
         kind = rng.random()
-        if kind < 0.3:
+        if kind < 0.15:
             step = int(rng.integers(26, 46))
             _print_rules(printed, int(rng.integers(step)), step, thick)
             _print_rules(printed.T, int(rng.integers(step)), step, thick)
-        elif kind < 0.75:
+        elif kind < 0.45:
             _print_rules(printed, int(rng.integers(72, 90)), _LINE_HEIGHT, thick)
     colour = np.array(_PRINTS[int(rng.integers(len(_PRINTS)))], dtype=np.float32)
     return lay_over(sheet, colour, printed * np.float32(rng.uniform(0.4, 0.95)))

@@ -1,4 +1,4 @@
-"""What a phone does to a line on paper: paper, light, perspective, blur, noise, JPEG."""
+"""What a phone or a scanner makes of a line on paper: light, perspective, blur, noise, files."""
 
 import io
 from dataclasses import dataclass
@@ -12,21 +12,29 @@ Pixels = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Capture:
-    """How carefully a line was photographed; each pair is the range a value is drawn from.
+    """How a line got into the computer; each pair is the range a value is drawn from.
 
     rotation: degrees to either side at most. perspective: how far a corner moves at most, as a
     share of the height. height: of the cropped line, pixels. blur: Gaussian radius, pixels.
-    noise: standard deviation, grey levels. light: darkest corner relative to the brightest.
-    quality: JPEG.
+    texture: how much of the paper shows, grey levels. noise: of the sensor, standard deviation in
+    grey levels. light: the darkest corner relative to the brightest. shadow: how often the edge of
+    a shadow falls on the line. quality: of the JPEG file; None saves PNG.
     """
 
     rotation: float
     perspective: float
     height: tuple[int, int]
     blur: tuple[float, float]
+    texture: tuple[float, float]
     noise: tuple[float, float]
     light: tuple[float, float]
-    quality: tuple[int, int]
+    shadow: float
+    quality: tuple[int, int] | None
+
+    @property
+    def suffix(self) -> str:
+        """The end of the file's name."""
+        return ".jpg" if self.quality else ".png"
 
 
 PHONE = Capture(
@@ -34,26 +42,44 @@ PHONE = Capture(
     perspective=0.08,
     height=(38, 62),
     blur=(0.2, 1.0),
+    texture=(0.5, 2.5),
     noise=(0.5, 5.0),
     light=(0.55, 1.0),
+    shadow=0.25,
     quality=(62, 94),
 )
-SCANNER = Capture(
+FLATBED = Capture(
+    rotation=1.5,
+    perspective=0.015,
+    height=(38, 62),
+    blur=(0.0, 0.5),
+    texture=(0.0, 0.6),
+    noise=(0.0, 1.0),
+    light=(0.94, 1.0),
+    shadow=0.0,
+    quality=None,
+)
+PRINTOUT = Capture(
     rotation=1.0,
     perspective=0.02,
     height=(32, 56),
     blur=(0.1, 0.8),
+    texture=(0.5, 2.5),
     noise=(1.0, 7.0),
     light=(0.8, 1.0),
+    shadow=0.1,
     quality=(60, 90),
 )
 
 
-def paper(width: int, height: int, colour: Pixels, rng: np.random.Generator) -> Pixels:
+def paper(
+    width: int, height: int, colour: Pixels, capture: Capture, rng: np.random.Generator
+) -> Pixels:
     """A blank sheet of `colour` (RGB, 0..255) with fibres and stains: [height, width, 3]."""
-    fibres = rng.standard_normal((height, width), np.float32) * np.float32(rng.uniform(0.5, 2.5))
-    stains = soft_noise(width, height, 24, rng) * np.float32(rng.uniform(1.0, 5.0))
-    return (colour + (fibres + stains)[..., None]).astype(np.float32, copy=False)
+    texture = np.float32(rng.uniform(*capture.texture))
+    fibres = rng.standard_normal((height, width), np.float32)
+    stains = soft_noise(width, height, 24, rng) * np.float32(rng.uniform(0.5, 2.0))
+    return (colour + texture * (fibres + stains)[..., None]).astype(np.float32, copy=False)
 
 
 def lay_over(sheet: Pixels, colour: Pixels, cover: Pixels) -> Pixels:
@@ -70,7 +96,7 @@ def soft_noise(width: int, height: int, grain: int, rng: np.random.Generator) ->
 
 
 def take_photograph(scene: Pixels, capture: Capture, rng: np.random.Generator) -> bytes:
-    """Photograph `scene` (float32 [height, width, 3], 0..255) and crop the line: a JPEG file."""
+    """Capture `scene` (float32 [height, width, 3], 0..255) and crop the line: an image file."""
     image = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
     image = _tilt(image, capture, rng)
     image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(*capture.blur))))
@@ -79,9 +105,11 @@ def take_photograph(scene: Pixels, capture: Capture, rng: np.random.Generator) -
     pixels = pixels * _light(width, height, capture, rng)[..., None]
     pixels = pixels + _sensor_noise(width, height, capture, rng)
     file = io.BytesIO()
-    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(
-        file, "JPEG", quality=int(rng.integers(*capture.quality, endpoint=True))
-    )
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    if capture.quality:
+        image.save(file, "JPEG", quality=int(rng.integers(*capture.quality, endpoint=True)))
+    else:
+        image.save(file, "PNG")
     return file.getvalue()
 
 
@@ -115,7 +143,7 @@ def _light(width: int, height: int, capture: Capture, rng: np.random.Generator) 
     down = np.linspace(-1, 1, height)[:, None] * np.sin(direction)
     position = (across + down + 2) / 4
     light = dark + (1 - dark) * position
-    if rng.random() < 0.25:
+    if rng.random() < capture.shadow:
         # The edge of a hand's or phone's shadow.
         edge = float(rng.uniform(0.2, 0.8))
         softness = float(rng.uniform(0.03, 0.15))

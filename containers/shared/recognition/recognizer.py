@@ -112,7 +112,10 @@ class Recognizer:
         return len(self.dictionary)
 
     def read(self, lines: Sequence[Pixels]) -> list[Reading]:
-        """Read BGR uint8 images [height, width, 3] of any size, each one line; in their order."""
+        """Read BGR uint8 images [height, width, 3] of any size, each one line; in their order.
+
+        Spaces before and after the text, which a margin may look like, are left out.
+        """
         scaled = [scale_line(line, self.shape) for line in lines]
         widths = [self.shape.padded_width(*line.shape[:2]) for line in scaled]
         readings: list[Reading] = [Reading("", 0.0)] * len(lines)
@@ -120,7 +123,7 @@ class Recognizer:
             batch = to_tensor([scaled[index] for index in indices], widths[indices[0]])
             found = self.dictionary.read_probabilities(self.probabilities(batch))
             for index, reading in zip(indices, found, strict=True):
-                readings[index] = reading
+                readings[index] = Reading(reading.text.strip(), reading.confidence)
         return readings
 
     def probabilities(self, batch: Tensor) -> Tensor:

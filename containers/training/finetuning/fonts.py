@@ -17,7 +17,7 @@ _LATIN_PACKAGES = {
     "font_hanken_grotesk": "files",
     "font_manrope": "files",
 }
-_CJK_PACKAGES = {"matplotlib_fontja": "fonts"}
+_CJK_PACKAGES = {"matplotlib_fontja": "fonts", "zhplot": "fonts"}
 _WORD_PACKAGE = ("mnemonic", "wordlist")
 _WORD_LANGUAGES = ("english", "french", "italian", "portuguese", "spanish", "czech", "turkish")
 _SUFFIXES = frozenset({".ttf", ".otf", ".ttc"})

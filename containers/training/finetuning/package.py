@@ -61,7 +61,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--source",
         required=True,
-        help="pp-ocrv4-mobile, tiny, or a directory or archive with *.pdparams, config.yml, dict.txt",
+        help="pp-ocrv4-mobile, tiny, or a directory or archive (pdparams, config.yml, dict.txt)",
     )
     parser.add_argument("--output", required=True, type=Path, help="the model.tar.gz to write")
     parser.add_argument("--cache", type=Path, help="directory that keeps built-in models")

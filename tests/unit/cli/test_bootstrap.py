@@ -48,7 +48,7 @@ def repository(tmp_path: Path) -> Repository:
 def ready(connected: Cloud, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """A cloud whose deployments are only counted: (latest version deployed) per call."""
     monkeypatch.setattr("ocr_retrain.commands.bootstrap.find_repository", lambda: repository)
-    monkeypatch.setattr(bootstrapping, "deploy", lambda cloud, tell: None)
+    monkeypatch.setattr(bootstrapping, "deploy", lambda cloud, indent: None)
     return connected
 
 

@@ -121,9 +121,9 @@ def test_interruption_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_module_runs_as_a_program() -> None:
-    program = "import runpy,sys;sys.argv[1:]=['--help'];runpy.run_module('ocr_retrain',run_name='__main__')"
+    program = "import runpy; runpy.run_module('ocr_retrain', run_name='__main__')"
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys;sys.path[:0]={sys.path!r};{program}"],
+        [sys.executable, "-c", f"import sys; sys.path[:0]={sys.path!r}; {program}", "--help"],
         capture_output=True,
         text=True,
         check=False,

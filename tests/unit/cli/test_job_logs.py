@@ -33,7 +33,9 @@ def test_log_is_read_on_from_where_the_last_look_ended(cloud: Cloud) -> None:
     _write(cloud, stream, "epoch=1/2 step=10/40 loss=2.0 images_per_second=50")
     assert log.progress().done == 10
     assert log.progress().done == 10
-    _write(cloud, stream, "epoch=1/2 step=20/40 loss=1.5 images_per_second=51", "bye")
+    _write(
+        cloud, stream, "epoch=1/2 step=20/40 loss=1.5 images_per_second=51", "Uploading the model."
+    )
     progress = log.progress()
 
-    assert (progress.done, progress.loss, progress.note) == (20, 1.5, "bye")
+    assert (progress.done, progress.loss, progress.note) == (20, 1.5, "Uploading the model.")

@@ -14,7 +14,7 @@ def test_training_lines_give_steps_loss_and_speed() -> None:
     )
 
     assert (progress.epoch, progress.epochs) == (2, 3)
-    assert progress.fraction == pytest.approx(40 / 66)
+    assert progress.fraction == pytest.approx((1 + 40 / 66) / 3)
     assert progress.loss == 1.2345
     assert progress.images_per_second == 81.2
     assert progress.note == ""
@@ -35,8 +35,10 @@ def test_evaluation_line_gives_the_slice_and_its_lines() -> None:
     assert progress.fraction == pytest.approx(0.32)
 
 
-def test_other_lines_are_kept_as_a_note() -> None:
-    assert read_progress(["Unpacking the champion", ""]).note == "Unpacking the champion"
+def test_sentences_are_kept_as_a_note_and_library_records_are_not() -> None:
+    lines = ["Encoded 300 pictures.", "2026-11-22 11:39:28 [INFO] saved in /tmp/x.", ""]
+
+    assert read_progress(lines).note == "Encoded 300 pictures."
 
 
 @pytest.mark.parametrize("line", ["epoch=one step=x loss=nan?", "slice=a lines=7", "epoch="])

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ocr_retrain.executions import Execution
 from ocr_retrain.follow import Snapshot
 from ocr_retrain.history import VisitStatus, read_history
@@ -49,8 +51,9 @@ def test_running_training_shows_its_progress_and_attempt() -> None:
     row = _rows(load_events("training"), progress={job: progress})["Fine-tune recognizer"]
 
     assert row.status is VisitStatus.RUNNING
-    assert row.detail == "attempt 2, epoch 2/3, step 33/66, loss 1.5000, 81 images/s"
-    assert row.fraction == 0.5
+    assert row.detail == "attempt 2, epoch 2/3, loss 1.500, 81 images/s"
+    assert row.fraction == pytest.approx(1.5 / 3)
+    assert row.has_work
 
 
 def test_finished_training_keeps_the_last_numbers_without_a_bar() -> None:
@@ -59,7 +62,7 @@ def test_finished_training_keeps_the_last_numbers_without_a_bar() -> None:
 
     row = _rows(load_events("promoted"), progress={job: progress})["Fine-tune recognizer"]
 
-    assert row.detail == "3 epochs, loss 0.2500, dev exact match 90.0 %"
+    assert row.detail == "3 epochs, loss 0.250, dev exact match 90.0 %"
     assert row.fraction is None
 
 
@@ -72,8 +75,10 @@ def test_retrying_state_says_why() -> None:
     assert row.detail.startswith("attempt 1 failed, trying again: The account-level service limit")
 
 
-def test_failed_state_with_a_json_cause_shows_the_error_name() -> None:
-    assert _rows(load_events("failed"))["Fine-tune recognizer"].detail == "States.TaskFailed"
+def test_failed_job_shows_the_reason_inside_its_description() -> None:
+    assert _rows(load_events("failed"))["Fine-tune recognizer"].detail == (
+        "AlgorithmError: The labels use 3 characters that no image shows."
+    )
 
 
 def test_nested_states_follow_their_parent_one_level_deeper() -> None:

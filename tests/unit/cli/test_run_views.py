@@ -48,7 +48,7 @@ def output() -> io.StringIO:
 
 
 def _plain(output: io.StringIO, clock: Clock) -> PlainView:
-    return PlainView(Console(file=output, width=160, highlight=False, markup=False), clock)
+    return PlainView(Console(file=output, width=160, highlight=False, markup=False), now=clock)
 
 
 def test_plain_view_prints_one_line_per_state_and_none_twice(output: io.StringIO) -> None:
@@ -71,16 +71,16 @@ def test_plain_view_prints_one_line_per_state_and_none_twice(output: io.StringIO
 def test_plain_view_reminds_of_what_runs_now_and_then(output: io.StringIO) -> None:
     clock = Clock()
     view = _plain(output, clock)
-    view.update(_snapshot(load_events("training"), step=1))
+    view.update(_snapshot(load_events("training"), step=4))
     clock.now += timedelta(seconds=5)
-    view.update(_snapshot(load_events("training"), step=2))
+    view.update(_snapshot(load_events("training"), step=8))
     clock.now += timedelta(seconds=11)
-    view.update(_snapshot(load_events("training"), step=3))
+    view.update(_snapshot(load_events("training"), step=13))
 
-    reminders = [line for line in output.getvalue().splitlines() if "step" in line]
+    reminders = [line for line in output.getvalue().splitlines() if "epoch" in line]
     assert len(reminders) == 1
     assert reminders[0].startswith("  ● Fine-tune recognizer")
-    assert reminders[0].endswith("attempt 2, epoch 1/3, step 3/66, loss 1.5000")
+    assert reminders[0].endswith("  7 %  attempt 2, epoch 1/3, loss 1.500")
 
 
 def test_plain_view_ends_a_nesting_state_below_its_nested_states(output: io.StringIO) -> None:
@@ -104,7 +104,7 @@ def test_live_view_leaves_every_state_on_the_screen_once(output: io.StringIO) ->
         color_system=None,
         legacy_windows=False,
     )
-    with LiveView(console, Clock()) as view:
+    with LiveView(console, now=Clock()) as view:
         view.update(_snapshot(load_events("training"), step=33))
         view.update(_snapshot(load_events("promoted"), nested=load_events("deploying")))
 

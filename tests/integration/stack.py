@@ -1,0 +1,103 @@
+"""The deployed stack on a local cloud, as a user's tools see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command printed, and its exit code."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The deployed stack on the local cloud, as a user's tools see it."""
+
+    home: Path
+    environment: dict[str, str]
+    outputs: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the local cloud."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # chosen at run time
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name=self.environment["AWS_DEFAULT_REGION"],
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    @property
+    def s3(self) -> S3Client:
+        client: S3Client = self.client("s3")
+        return client
+
+    @property
+    def sagemaker(self) -> SageMakerClient:
+        client: SageMakerClient = self.client("sagemaker")
+        return client
+
+    @property
+    def stepfunctions(self) -> SFNClient:
+        client: SFNClient = self.client("stepfunctions")
+        return client
+
+    def run(self, *arguments: str | Path, timeout: float = 300) -> Done:
+        """Run the `ocr-retrain` command as a user would."""
+        done = subprocess.run(
+            [Path(sys.executable).with_name("ocr-retrain"), *map(str, arguments)],
+            env={**os.environ, "OCR_RETRAIN_HOME": str(self.home)},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every execution of Retrain with its output, newest first."""
+        listed = self.stepfunctions.list_executions(
+            stateMachineArn=self.outputs["RetrainStateMachineArn"]
+        )["executions"]
+        described = [
+            self.stepfunctions.describe_execution(executionArn=each["executionArn"])
+            for each in sorted(listed, key=lambda each: each["startDate"], reverse=True)
+        ]
+        return [{**each, "output": json.loads(each.get("output", "null"))} for each in described]
+
+    def serving_config(self) -> str:
+        """The endpoint configuration that answers now."""
+        endpoint = self.sagemaker.describe_endpoint(EndpointName=self.outputs["EndpointName"])
+        assert endpoint["EndpointStatus"] == "InService"
+        return endpoint["EndpointConfigName"]
+
+    def serving_package(self) -> str:
+        """The model package that answers now."""
+        config = self.sagemaker.describe_endpoint_config(EndpointConfigName=self.serving_config())
+        model = self.sagemaker.describe_model(
+            ModelName=config["ProductionVariants"][0]["ModelName"]
+        )
+        return model["PrimaryContainer"]["ModelPackageName"]
+
+    def read_json(self, uri: str) -> Any:
+        """A JSON object in the stack's bucket."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
