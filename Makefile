@@ -11,6 +11,8 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_LINK_MODE := copy
 export SAM_CLI_TELEMETRY := 0
 
+VENV := $(UV) venv --quiet --allow-existing --python $(BIN)/python
+SYNC := $(UV) pip sync --quiet --require-hashes
 LOCK := $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header
 INSTALLED := .venv/.installed .runtimes/sam/.installed .runtimes/lambda/.installed \
@@ -59,37 +61,37 @@ format: setup ## rewrite the code in the project's format
 lock: .venv/.installed ## renew every lock file from its .in file
 	for name in requirements-bootstrap local/sam-requirements local/lambda-runtime-requirements \
 		functions/requirements containers/training/requirements containers/inference/requirements \
-		containers/training/requirements-test containers/inference/requirements-test; do \
-		$(LOCK) $$name.in -o $$name.txt; done
+		containers/inference/requirements-gpu; do $(LOCK) $$name.in -o $$name.txt; done
+	for image in training inference; do \
+		$(LOCK) --constraints containers/$$image/requirements.txt \
+			containers/$$image/requirements-test.in -o containers/$$image/requirements-test.txt; done
 	$(LOCK) requirements-dev.in -o requirements.txt
-	for name in containers/training/requirements-nodeps containers/inference/requirements-nodeps; do \
-		$(LOCK) --no-deps $$name.in -o $$name.txt; done
+	for name in requirements-nodeps containers/training/requirements-nodeps \
+		containers/inference/requirements-nodeps; do $(LOCK) --no-deps $$name.in -o $$name.txt; done
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .runtimes .cache .local-cloud .aws-sam demo-results
 
 # --- environments: one for the tools, one for what AWS provides, one for each container image ------
-.venv/.installed: requirements.txt requirements-bootstrap.txt pyproject.toml
+.venv/.installed: requirements.txt requirements-nodeps.txt requirements-bootstrap.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=/path/to/python3.11")'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
+	$(SYNC) --python $(BIN)/python requirements.txt requirements-nodeps.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
 .runtimes/sam/.installed: local/sam-requirements.txt .venv/.installed
-	$(UV) venv --quiet --allow-existing --python $(BIN)/python .runtimes/sam
-	$(UV) pip sync --quiet --python .runtimes/sam --require-hashes local/sam-requirements.txt
+	$(VENV) .runtimes/sam
+	$(SYNC) --python .runtimes/sam local/sam-requirements.txt
 	touch $@
 
 .runtimes/lambda/.installed: local/lambda-runtime-requirements.txt .venv/.installed
-	$(UV) venv --quiet --allow-existing --python $(BIN)/python .runtimes/lambda
-	$(UV) pip sync --quiet --python .runtimes/lambda --require-hashes local/lambda-runtime-requirements.txt
+	$(VENV) .runtimes/lambda
+	$(SYNC) --python .runtimes/lambda local/lambda-runtime-requirements.txt
 	touch $@
 
-.runtimes/%/.installed: containers/%/requirements.txt containers/%/requirements-nodeps.txt containers/%/requirements-test.txt .venv/.installed
-	$(UV) venv --quiet --allow-existing --python $(BIN)/python .runtimes/$*
-	$(UV) pip sync --quiet --python .runtimes/$* --require-hashes containers/$*/requirements.txt
-	$(UV) pip install --quiet --python .runtimes/$* --no-deps --require-hashes -r containers/$*/requirements-nodeps.txt
-	$(UV) pip install --quiet --python .runtimes/$* --require-hashes -r containers/$*/requirements-test.txt
+.runtimes/%/.installed: containers/%/requirements-test.txt containers/%/requirements-nodeps.txt .venv/.installed
+	$(VENV) .runtimes/$*
+	$(SYNC) --python .runtimes/$* containers/$*/requirements-test.txt containers/$*/requirements-nodeps.txt
 	touch $@

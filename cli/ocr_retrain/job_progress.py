@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 _PAIR = re.compile(r"(?:^|\s)([a-z_]+)=(\S+)")
 # Libraries write to the same log: their records carry dates, levels and brackets.
-_SENTENCE = re.compile(r"[A-Z][^\[\]=]*\.$")
+_SENTENCE = re.compile(r"[A-Z][a-z][^\[\]=]*\.$")
 _OF = re.compile(r"^(\d+)/(\d+)$")
 
 

@@ -112,7 +112,7 @@ def result_of(execution: Execution) -> RunResult:
     return RunResult(
         run_id=execution.name,
         outcome=outcome,
-        reason=reason,
+        reason=reason.removeprefix(f"{outcome}: "),
         datasets=tuple(_read_input(execution).datasets),
         output=output,
     )

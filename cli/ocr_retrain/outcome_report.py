@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ocr_retrain.outcome import Outcome, Problem, RunResult
-from ocr_retrain.phrases import count, percent, points
+from ocr_retrain.phrases import percent, points
 from ocr_retrain.verdicts import SliceVerdict, Verdict
 
 _STYLES = {
     Outcome.PROMOTED: "bold green",
     Outcome.AWAITING_APPROVAL: "bold yellow",
+    Outcome.NOTHING_TO_TRAIN: "bold yellow",
     Outcome.RUNNING: "bold cyan",
 }
 _KINDS = {"new": "new", "old": "earlier", "golden": "golden"}
@@ -25,7 +26,7 @@ def outcome_report(result: RunResult, verdict: Verdict | None) -> Group:
     """Return everything a person wants to know of a run that ended."""
     parts: list[RenderableType] = [headline(result)]
     if verdict is not None:
-        parts += [verdict_table(verdict.slices), *reasons(verdict.reasons)]
+        parts += [verdict_table(verdict.slices), reasons(verdict.reasons)]
     if result.output is not None:
         parts += problems(result.output.validation.problems, result.output.validation.report)
     return Group(*parts)
@@ -68,21 +69,35 @@ def verdict_table(slices: Sequence[SliceVerdict]) -> Table:
     return table
 
 
-def reasons(sentences: Sequence[str]) -> list[Text]:
-    """Return one line per reason."""
-    return [Text(f"  • {sentence}") for sentence in sentences]
+def reasons(sentences: Sequence[str]) -> Table:
+    """Return the reasons as a list."""
+    return _bullets([Text(sentence) for sentence in sentences])
 
 
-def problems(found: Sequence[Problem], report: str) -> list[Text]:
+def problems(found: Sequence[Problem], report: str) -> list[RenderableType]:
     """Return one line per kind of validation problem, and where all of them are."""
     if not found:
         return []
-    lines = [Text("Left out of the training:", style="yellow")]
-    for problem in found:
-        kind = problem.code.replace("_", " ")
-        examples = ", ".join(problem.first)
-        lines.append(Text(f"  • {count(problem.count, 'line')}, {kind}: {examples}"))
-    return [*lines, Text(f"  all of them: {report}", style="dim")]
+    return [
+        Text("Problems in the data:", style="yellow"),
+        _bullets([_problem(problem) for problem in found]),
+        Text(f"    all of them: {report}", style="dim"),
+    ]
+
+
+def _problem(problem: Problem) -> Text:
+    text = Text(f"{problem.code.replace('_', ' ')}: {problem.count:,}")
+    if problem.first:
+        text.append(f" ({', '.join(problem.first)})", style="dim")
+    return text
+
+
+def _bullets(texts: Sequence[Text]) -> Table:
+    # A grid, so that the second line of a long sentence begins below its first word.
+    table = Table.grid(padding=(0, 1))
+    for text in texts:
+        table.add_row(Text("  •"), text)
+    return table
 
 
 def _color(difference: float) -> str:

@@ -18,6 +18,7 @@ from ocr_retrain.phrases import count
 from ocr_retrain.terminal import INDENT, is_interactive, progress, tell
 
 _PLAIN_PARTS = 4
+_MANY_FILES = 100
 
 
 class UploadProgress:
@@ -40,8 +41,8 @@ class UploadProgress:
             tell(f"{self._margin}{self._done:,} of {count(self._total, 'file')} in place")
 
     def _is_worth_a_line(self) -> bool:
-        part = self._done * _PLAIN_PARTS // self._total
-        return part != (self._done - 1) * _PLAIN_PARTS // self._total
+        parts = _PLAIN_PARTS if self._total >= _MANY_FILES else 1
+        return self._done * parts // self._total != (self._done - 1) * parts // self._total
 
 
 @contextmanager

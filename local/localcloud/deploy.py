@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +30,44 @@ class DeployError(RuntimeError):
     """The stack could not be created completely."""
 
 
-def deploy(
-    context: CloudContext,
-    parameters: Mapping[str, str],
-    on_progress: Callable[[str], None],
-) -> dict[str, str]:
-    """Create the stack and return its outputs.
+@dataclass(frozen=True)
+class Application:
+    """What is deployed: the template, its parameters' values and its functions' archives."""
+
+    file: Path
+    template: Mapping[str, Any]
+    parameters: Mapping[str, str]
+    archives: Mapping[str, Path]
+
+
+def build(
+    repo: Path, parameters: Mapping[str, str], on_progress: Callable[[str], None]
+) -> Application:
+    """Check the parameters and build the functions; needs no running cloud.
 
     ``parameters`` override local/parameters.yaml, which overrides the template's defaults. Raises
-    DeployError, BuildError, TemplateError or ParameterError.
+    BuildError, TemplateError or ParameterError.
     """
-    file = context.repo / "template.yaml"
-    clients = Clients.of(context)
+    file = repo / "template.yaml"
     template = read_template(file)
-    values = resolve_parameters(template, {**local_parameters(context.repo), **parameters})
-    store = BuildStore(context.repo / ".cache" / "local-cloud" / "builds")
-    artefacts = build_functions(context.repo, file, function_sources(template), store, on_progress)
+    values = resolve_parameters(template, {**local_parameters(repo), **parameters})
+    store = BuildStore(repo / ".cache" / "local-cloud" / "builds")
+    archives = build_functions(repo, file, function_sources(template), store, on_progress)
+    return Application(file, template, values, archives)
+
+
+def deploy(
+    context: CloudContext, application: Application, on_progress: Callable[[str], None]
+) -> dict[str, str]:
+    """Create the stack and return its outputs; raises DeployError or TemplateError."""
+    clients = Clients.of(context)
     on_progress("packaging")
-    packaged = package(template, file.parent, artefacts, clients.get("s3"))
-    transformed = _transform(packaged, values, context)
+    packaged = package(
+        application.template, application.file.parent, application.archives, clients.get("s3")
+    )
+    transformed = _transform(packaged, application.parameters, context)
     on_progress(f"creating {len(transformed['Resources'])} resources")
-    return _create_stack(transformed, values, clients)
+    return _create_stack(transformed, application.parameters, clients)
 
 
 def local_parameters(repo: Path) -> dict[str, str]:
@@ -113,9 +131,10 @@ def _create_stack(
             ],
             Capabilities=_CAPABILITIES,
         )
+        # Outputs are evaluated only now.
+        stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     except ClientError as error:
         raise DeployError(error.response["Error"]["Message"]) from error
-    stack = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
     if stack["StackStatus"] != "CREATE_COMPLETE":
         raise DeployError(
             f"The stack is {stack['StackStatus']}: {stack.get('StackStatusReason', 'no reason')}"

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
+from moto.awslambda import models as moto_models
 from moto.awslambda.models import LambdaBackend, LambdaFunction
 from moto.awslambda.responses import LambdaResponse
 
@@ -36,6 +37,7 @@ def install(context: CloudContext) -> None:
     LambdaFunction._invoke_lambda = invoke_directly
     LambdaResponse.invoke = _invoking(host)
     LambdaBackend.create_function = _keeping_logging(LambdaBackend.create_function)
+    moto_models._s3_content = _once_per_object(moto_models._s3_content)
 
 
 def _invoking(host: LambdaHost) -> Callable[[Any], _Response]:
@@ -81,16 +83,25 @@ def _refusal(status: int, code: str, message: str) -> _Response:
 
 
 def _keeping_logging(original: Callable[..., Any]) -> Callable[..., Any]:
-    archives: dict[str, bytes] = {}
-
     def create_function(self: Moto, spec: dict[str, Any]) -> Moto:
         function = original(self, spec)
         function.logging_config = spec.get("LoggingConfig")
-        # Functions built from one source have equal archives, tens of megabytes each.
-        function.code_bytes = archives.setdefault(function.code_sha_256, function.code_bytes)
         return function
 
     return create_function
+
+
+def _once_per_object(original: Callable[[Moto], Moto]) -> Callable[[Moto], Moto]:
+    """Read and hash an archive once: functions built from one source share tens of megabytes."""
+    known: dict[tuple[str, str, str, str], Moto] = {}
+
+    def content(key: Moto) -> Moto:
+        version = (key.bucket_name, key.name, str(key.version_id), key.etag)
+        if version not in known:
+            known[version] = original(key)
+        return known[version]
+
+    return content
 
 
 def _is_json(payload: bytes) -> bool:

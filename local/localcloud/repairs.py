@@ -7,6 +7,7 @@ from localcloud import (
     cloudformation_compute,
     cloudformation_data,
     cloudformation_messaging,
+    dynamodb_atomicity,
     eventbridge_schedules,
     eventbridge_targets,
     lambda_api,
@@ -30,6 +31,7 @@ _RESOURCE_TYPES = {
 
 def install(context: CloudContext) -> None:
     """Repair the moto of this process; once per process."""
+    dynamodb_atomicity.install(context)
     eventbridge_targets.install(context)
     eventbridge_schedules.install(context)
     s3_events.install(context)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from localcloud import processes
 from localcloud.connection import Connection, remove_connection, write_connection
@@ -19,6 +22,10 @@ from localcloud.images import load_images
 from localcloud.moto_version import require_pinned_moto
 from localcloud.timestamps import iso_seconds, now
 
+if TYPE_CHECKING:
+    from localcloud.deploy import Application
+
+_T = TypeVar("_T")
 REGION = "us-east-1"
 ACCOUNT_ID = "123456789012"
 _LOG = logging.getLogger(__name__)
@@ -62,11 +69,12 @@ def run(options: Options) -> None:
 def _start(options: Options, cleanup: contextlib.ExitStack) -> None:
     started_at, begin = iso_seconds(now()), time.monotonic()
     _progress("starting")
+    application = _in_background(lambda: _build(options))
     context = _serve(options, cleanup)
     _LOG.info("answering on %s after %.1f s", context.endpoint_url, time.monotonic() - begin)
     from localcloud.deploy import STACK_NAME, deploy
 
-    outputs = deploy(context, options.parameters, _progress)
+    outputs = deploy(context, application.result(), _progress)
     connection = Connection(
         endpoint_url=context.endpoint_url,
         pid=os.getpid(),
@@ -78,6 +86,27 @@ def _start(options: Options, cleanup: contextlib.ExitStack) -> None:
     )
     write_connection(options.home, connection)
     _LOG.info("ready after %.1f s", time.monotonic() - begin)
+
+
+def _build(options: Options) -> Application:
+    # The SAM translator is slow to import, too.
+    from localcloud.deploy import build
+
+    return build(options.repo, options.parameters, _progress)
+
+
+def _in_background(work: Callable[[], _T]) -> Future[_T]:
+    """Do slow things beside each other; nothing waits for them when the cloud is ended."""
+    future: Future[_T] = Future()
+
+    def run_work() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run_work, name="build", daemon=True).start()
+    return future
 
 
 def _serve(options: Options, cleanup: contextlib.ExitStack) -> CloudContext:

@@ -13,7 +13,8 @@ from ocr_retrain.demo_data.errors import DemoDataError
 from ocr_retrain.demo_data.general import make_general_line
 from ocr_retrain.demo_data.handwriting import LONGEST, SHORTEST, make_line
 
-VERSION = 1
+# Raise it with every change of what the same seed gives, or old builds stay in use.
+VERSION = 2
 DATASET_NAME = "handwriting"
 GOLDEN_NAME = "general"
 _MARKER = "demo-data.json"
@@ -64,7 +65,7 @@ def build(target: Path, seed: int = 0, sizes: Sizes | None = None) -> DemoData:
     recipe = {"version": VERSION, "seed": seed, "sizes": asdict(sizes)}
     if _is_complete(target, recipe):
         return _describe(target)
-    if target.exists() and any(target.iterdir()) and not (target / _MARKER).exists():
+    if _holds_something_else(target):
         raise DemoDataError(f"{target} holds something else; choose a new folder for demo data.")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
@@ -121,6 +122,12 @@ def _is_complete(target: Path, recipe: dict[str, object]) -> bool:
         return all(path.is_file() for folder in folders for path, _ in _read_labels(folder))
     except (OSError, ValueError):
         return False
+
+
+def _holds_something_else(target: Path) -> bool:
+    if target.is_dir():
+        return any(target.iterdir()) and not (target / _MARKER).exists()
+    return target.exists()
 
 
 def _read_labels(folder: Path) -> Iterable[tuple[Path, str]]:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ocr_retrain.demo_data.fonts import CHINESE_FONTS, LATIN_FONTS, load_font
-from ocr_retrain.demo_data.photograph import PRINTOUT, Pixels, lay_over, paper, take_photograph
+from ocr_retrain.demo_data.photograph import PRINTOUT, Pixels, lay_over, paper, take_picture
 from ocr_retrain.demo_data.vocabulary import CHINESE_WORDS, ENGLISH_WORDS, INVOICE_WORDS
 
 _EM = 56
@@ -23,7 +23,7 @@ def make_general_line(rng: np.random.Generator) -> tuple[bytes, str]:
     text = (_chinese if chinese else _latin(rng))(rng)
     fonts = CHINESE_FONTS if chinese else LATIN_FONTS
     package, name = fonts[int(rng.integers(len(fonts)))]
-    return take_photograph(_render(text, package, name, rng), PRINTOUT, rng), text
+    return take_picture(_render(text, package, name, rng), PRINTOUT, rng), text
 
 
 def _render(text: str, package: str, name: str, rng: np.random.Generator) -> Pixels:

@@ -14,7 +14,7 @@ from ocr_retrain.demo_data.photograph import (
     lay_over,
     paper,
     soft_noise,
-    take_photograph,
+    take_picture,
 )
 
 SHORTEST, LONGEST = 4, 9
@@ -42,7 +42,7 @@ class Line:
 
 def make_line(pool: ScanPool, length: int, rng: np.random.Generator) -> Line:
     """Write a number of `length` digits with scans of `pool` onto a form and capture it."""
-    capture = PHONE if rng.random() < 0.5 else FLATBED
+    capture = PHONE if rng.random() < 0.4 else FLATBED
     hand = pool.pick_hand(rng)
     scans = [pool.pick(int(digit), hand, rng) for digit in rng.integers(0, 10, length)]
     tiles = [_redraw(scan, hand, rng) for scan in scans]
@@ -52,7 +52,7 @@ def make_line(pool: ScanPool, length: int, rng: np.random.Generator) -> Line:
     ink = _write_in_boxes(tiles, pitch, rng) if pitch else _write_freely(tiles, rng)
     sheet = _form(ink.shape[1], pitch, capture, rng)
     return Line(
-        image=take_photograph(_lay_ink(sheet, ink, rng), capture, rng),
+        image=take_picture(_lay_ink(sheet, ink, rng), capture, rng),
         suffix=capture.suffix,
         truth="".join(str(scan.digit) for scan in scans),
         sources=tuple(scan.source for scan in scans),
@@ -125,6 +125,8 @@ def _form(width: int, pitch: float | None, capture: Capture, rng: np.random.Gene
     """A piece of a form: blank, ruled, squared, or with a box for each digit."""
     colour = np.array(_PAPERS[int(rng.integers(len(_PAPERS)))], dtype=np.float32)
     sheet = paper(width, _LINE_HEIGHT, colour * np.float32(rng.uniform(0.86, 1.0)), capture, rng)
+    if rng.random() < capture.dropout:
+        return sheet
     printed = np.zeros(sheet.shape[:2], dtype=np.float32)
     thick = int(rng.integers(2, 4))
     if pitch:

@@ -18,7 +18,8 @@ class Capture:
     share of the height. height: of the cropped line, pixels. blur: Gaussian radius, pixels.
     texture: how much of the paper shows, grey levels. noise: of the sensor, standard deviation in
     grey levels. light: the darkest corner relative to the brightest. shadow: how often the edge of
-    a shadow falls on the line. quality: of the JPEG file; None saves PNG.
+    a shadow falls on the line. dropout: how often the scanner's lamp has the colour of the form's
+    print, which then cannot be seen. quality: of the JPEG file; None saves PNG.
     """
 
     rotation: float
@@ -29,6 +30,7 @@ class Capture:
     noise: tuple[float, float]
     light: tuple[float, float]
     shadow: float
+    dropout: float
     quality: tuple[int, int] | None
 
     @property
@@ -46,6 +48,7 @@ PHONE = Capture(
     noise=(0.5, 5.0),
     light=(0.55, 1.0),
     shadow=0.25,
+    dropout=0.0,
     quality=(62, 94),
 )
 FLATBED = Capture(
@@ -57,6 +60,7 @@ FLATBED = Capture(
     noise=(0.0, 1.0),
     light=(0.94, 1.0),
     shadow=0.0,
+    dropout=0.7,
     quality=None,
 )
 PRINTOUT = Capture(
@@ -68,6 +72,7 @@ PRINTOUT = Capture(
     noise=(1.0, 7.0),
     light=(0.8, 1.0),
     shadow=0.1,
+    dropout=0.0,
     quality=(60, 90),
 )
 
@@ -95,8 +100,8 @@ def soft_noise(width: int, height: int, grain: int, rng: np.random.Generator) ->
     return np.asarray(image, dtype=np.float32)
 
 
-def take_photograph(scene: Pixels, capture: Capture, rng: np.random.Generator) -> bytes:
-    """Capture `scene` (float32 [height, width, 3], 0..255) and crop the line: an image file."""
+def take_picture(scene: Pixels, capture: Capture, rng: np.random.Generator) -> bytes:
+    """Photograph or scan `scene` (float32 [height, width, 3], 0..255) and crop the line: an image file."""
     image = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
     image = _tilt(image, capture, rng)
     image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(*capture.blur))))
@@ -109,7 +114,7 @@ def take_photograph(scene: Pixels, capture: Capture, rng: np.random.Generator) -
     if capture.quality:
         image.save(file, "JPEG", quality=int(rng.integers(*capture.quality, endpoint=True)))
     else:
-        image.save(file, "PNG")
+        image.save(file, "PNG", compress_level=3)
     return file.getvalue()
 
 

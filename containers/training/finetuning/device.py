@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import paddle
+
+
+@contextmanager
+def single_threaded(wanted: bool) -> Iterator[None]:
+    """Let Paddle compute on one CPU thread while the block runs.
+
+    The operations of a small network are over before a second thread has woken up.
+    """
+    if wanted:
+        paddle.base.core.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if wanted:
+            paddle.base.core.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def choose_recipe(
 ) -> Recipe:
     """Decide what the hyperparameters leave open."""
     name, why = _name(wanted, network, device)
-    small = _parameters(network) <= _SMALL_NETWORK
+    small = is_small(network)
     rate = _HEAD_RATE if name == "head" else _SMALL_NETWORK_RATE if small else _FULL_RATE
     needed = round(_PRESENTATIONS / max(1, new_lines))
     epochs = wanted.epochs or min(_MOST_EPOCHS, max(_LEAST_EPOCHS, needed))
@@ -52,10 +52,14 @@ def _name(wanted: Hyperparameters, network: Network, device: Device) -> tuple[st
         return wanted.recipe, "asked for by hyperparameter"
     if device.is_gpu:
         return "full", "a GPU trains all weights in little time"
-    size = _parameters(network)
-    if size <= _SMALL_NETWORK:
-        return "full", f"the network is small ({size} weights)"
+    if is_small(network):
+        return "full", f"the network is small ({_parameters(network)} weights)"
     return "head", "on a CPU a frozen backbone needs to run only once per picture"
+
+
+def is_small(network: Network) -> bool:
+    """Whether the network is so small that training all of it costs next to nothing."""
+    return _parameters(network) <= _SMALL_NETWORK
 
 
 def _parameters(network: Network) -> int:

@@ -14,7 +14,7 @@ TINY_ARCHITECTURE: Mapping[str, Any] = {
     "model_type": "rec",
     "algorithm": "CRNN",
     "Transform": None,
-    "Backbone": {"name": ARCHITECTURE_NAME, "channels": 24},
+    "Backbone": {"name": ARCHITECTURE_NAME, "channels": 16},
     "Neck": {"name": "SequenceEncoder", "encoder_type": "reshape"},
     "Head": {"name": "CTCHead", "fc_decay": 4.0e-05},
 }

@@ -17,12 +17,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from finetuning.artefacts import Lineage, load_model, write_model
-from finetuning.device import Device
+from finetuning.device import Device, single_threaded
 from finetuning.failure import write_failure
 from finetuning.hyperparameters import HyperparameterError, read_hyperparameters
 from finetuning.interruption import StopRequest
 from finetuning.paths import JobPaths
 from finetuning.progress import announce
+from finetuning.recipes import is_small
 from finetuning.session import TrainingSession
 from finetuning.trainer import TrainingInterruptedError
 from recognition.artefact import unpack
@@ -54,7 +55,8 @@ def _run(paths: JobPaths, stop: StopRequest) -> None:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         champion, _ = load_model(unpack(paths.champion, scratch))
         session = TrainingSession(wanted, champion, Device.best(), stop, stack)
-        candidate, metrics = session.train(paths)
+        with single_threaded(is_small(champion.network)):
+            candidate, metrics = session.train(paths)
         lineage = Lineage(wanted.run_id, wanted.parent_package_arn, wanted.dataset_ids)
         metrics["seconds"] = round(time.monotonic() - started, 1)
         write_model(candidate, lineage, metrics, paths.model)

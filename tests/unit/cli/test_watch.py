@@ -93,7 +93,7 @@ def test_running_run_is_shown_until_it_is_promoted(
     assert "-0.5" in captured.out
     assert "<0.001" in captured.out
     assert "handwriting gains 40.2 points on 200 lines." in captured.out
-    assert "2 lines, missing image: images/7.png" in captured.out
+    assert "missing image: 2 (images/7.png)" in captured.out
     assert f"s3://labelled-data/runs/{RUN}/validation.json" in captured.out
     assert "\x1b" not in captured.out + captured.err
 

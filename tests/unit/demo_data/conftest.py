@@ -5,7 +5,7 @@ import pytest
 
 from ocr_retrain.demo_data import DemoData, Sizes, build
 
-SMALL = Sizes(train=24, holdout=8, samples=6, golden=12)
+SMALL = Sizes(train=16, holdout=6, samples=6, golden=12)
 
 
 @pytest.fixture(scope="session")

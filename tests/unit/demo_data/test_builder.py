@@ -1,4 +1,3 @@
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,10 +42,18 @@ def test_the_drop_holds_nothing_but_images_and_labels(small: DemoData, contents:
     assert not set(train) & set(holdout)
 
 
+def test_lines_are_photographed_and_scanned(small: DemoData) -> None:
+    formats = {}
+    for name in read_labels(small.dataset / "labels" / "train.txt"):
+        with Image.open(small.dataset / name) as image:
+            formats[Path(name).suffix] = image.format
+    assert formats == {".jpg": "JPEG", ".png": "PNG"}
+
+
 def test_samples_come_with_their_truth(small: DemoData) -> None:
     assert len(small.samples) == SMALL.samples
     for path, truth in small.samples:
-        assert path.suffix == ".jpg"
+        assert path.suffix in {".jpg", ".png"}
         assert path.is_file()
         assert truth.isdigit()
     assert len({path for path, _ in small.samples}) == SMALL.samples
@@ -75,7 +82,7 @@ def test_another_seed_gives_other_lines(small: DemoData, tmp_path: Path) -> None
 def test_a_longer_part_begins_with_the_same_lines(
     small: DemoData, tmp_path: Path, contents: Contents
 ) -> None:
-    longer = build(tmp_path / "longer", sizes=Sizes(train=30, holdout=8, samples=6, golden=12))
+    longer = build(tmp_path / "longer", sizes=Sizes(train=20, holdout=6, samples=6, golden=12))
     old, new = contents(small.dataset / "images"), contents(longer.dataset / "images")
     assert {name: new[name] for name in old} == old
 
@@ -94,10 +101,11 @@ def test_a_complete_build_is_returned_without_making_it_again(
 
 def test_a_build_that_lost_an_image_is_made_again(tmp_path: Path) -> None:
     data = build(tmp_path / "data", sizes=SMALL)
-    image = data.dataset / "images" / "train-0001.jpg"
+    image = next((data.dataset / "images").iterdir())
+    before = image.read_bytes()
     image.unlink()
     build(tmp_path / "data", sizes=SMALL)
-    assert Image.open(io.BytesIO(image.read_bytes())).format == "JPEG"
+    assert image.read_bytes() == before
 
 
 def test_a_build_of_another_seed_replaces_the_old_one(tmp_path: Path) -> None:
@@ -125,4 +133,12 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     precious.write_text("mine")
     with pytest.raises(DemoDataError, match="holds something else"):
         build(tmp_path, sizes=SMALL)
+    assert precious.read_text() == "mine"
+
+
+def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "thesis.txt"
+    precious.write_text("mine")
+    with pytest.raises(DemoDataError, match="holds something else"):
+        build(precious, sizes=SMALL)
     assert precious.read_text() == "mine"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -69,8 +70,13 @@ def test_a_stack_with_an_unknown_property_is_refused_by_name(cloud: Cloud) -> No
 
 def test_an_attribute_that_does_not_exist_is_refused_by_name(cloud: Cloud) -> None:
     template = {
-        "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
-        "Outputs": {"Odd": {"Value": {"Fn::GetAtt": ["Queue", "Colour"]}}},
+        "Resources": {
+            "Queue": {"Type": "AWS::SQS::Queue"},
+            "Topic": {
+                "Type": "AWS::SNS::Topic",
+                "Properties": {"DisplayName": {"Fn::GetAtt": ["Queue", "Colour"]}},
+            },
+        },
     }
 
     with pytest.raises(ClientError, match="no attribute Colour"):
@@ -137,5 +143,5 @@ def test_a_cloud_that_cannot_deploy_says_why_and_leaves_nothing(tmp_path: Path) 
 
 def _create(cloud: Cloud, template: dict[str, object]) -> None:
     cloud.client("cloudformation").create_stack(
-        StackName="other", TemplateBody=json.dumps(template)
+        StackName=f"other-{time.time_ns()}", TemplateBody=json.dumps(template)
     )
