@@ -48,6 +48,7 @@ def install(context: CloudContext) -> None:
     BaseExecutionWorkerCommunication.terminated = _terminating(bus)
     StepFunctionResponse.stop_execution = _stopping(bus)
     StepFunctionResponse.describe_execution = _describe_execution
+    StepFunctionResponse.list_executions = _list_executions
     StepFunctionResponse.get_execution_history = _get_execution_history
 
 
@@ -128,6 +129,28 @@ def _describe_execution(self: Moto) -> Moto:
             description["output"] = _output(execution)
             description["outputDetails"] = {"included": True}
     return ActionResult({key: value for key, value in description.items() if value is not None})
+
+
+def _list_executions(self: Moto) -> Moto:
+    arn = self._get_param("stateMachineArn")
+    executions, next_token = self.stepfunction_backend.list_executions(
+        arn,
+        status_filter=self._get_param("statusFilter"),
+        max_results=self._get_int_param("maxResults"),
+        next_token=self._get_param("nextToken"),
+    )
+    summaries = [
+        {
+            "executionArn": execution.execution_arn,
+            "stateMachineArn": arn,
+            "name": execution.name,
+            "status": execution.status,
+            "startDate": execution.start_date,
+            **({"stopDate": execution.stop_date} if execution.stop_date else {}),
+        }
+        for execution in executions
+    ]
+    return ActionResult({"executions": summaries, "nextToken": next_token})
 
 
 def _get_execution_history(self: Moto) -> Moto:

@@ -101,7 +101,7 @@ def soft_noise(width: int, height: int, grain: int, rng: np.random.Generator) ->
 
 
 def take_picture(scene: Pixels, capture: Capture, rng: np.random.Generator) -> bytes:
-    """Photograph or scan `scene` (float32 [height, width, 3], 0..255) and crop the line: an image file."""
+    """Photograph or scan `scene` (float32 [height, width, 3], 0..255): an image file."""
     image = Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
     image = _tilt(image, capture, rng)
     image = image.filter(ImageFilter.GaussianBlur(float(rng.uniform(*capture.blur))))

@@ -75,13 +75,11 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except OSError:
-        raise
     # A broken EXIF block does not make the pixels unreadable.
     except Exception:
-        image.load()
         return image
 
 

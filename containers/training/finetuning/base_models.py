@@ -84,7 +84,7 @@ def foreign_model(source: Path) -> TrainableModel:
     DictionaryError with the reason when it is not usable.
     """
     config = read_config(
-        _one_of(source, (CONFIG, "config.yaml", "*.yml", "*.yaml"), "a config.yml")
+        _one_of(source, (CONFIG, "config.yaml", "*.yml", "*.yaml"), "config.yml")
     )
     architecture = single_head(config["Architecture"])
     weights = single_head_weights(

@@ -14,9 +14,10 @@ import pytest
 # Paddle warns about compilers and deprecations of its own while it is imported.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    import finetuning  # noqa: F401
     import paddle  # noqa: F401
     import paddle2onnx  # noqa: F401
+
+    import finetuning  # noqa: F401
 
 from finetuning.fonts import latin_faces
 from finetuning.package import package

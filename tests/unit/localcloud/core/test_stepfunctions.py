@@ -315,6 +315,18 @@ def test_one_name_starts_one_execution_however_often_it_is_asked_for(cloud: Clou
     assert len(stepfunctions.list_executions(stateMachineArn=machine)["executions"]) == 1
 
 
+def test_an_execution_that_took_too_long_has_an_end(cloud: Cloud) -> None:
+    definition = jsonata("Rest", Rest={"Type": "Wait", "Seconds": 60, "End": True})
+
+    description = cloud.run({**definition, "TimeoutSeconds": 1})
+
+    assert description["status"] == "TIMED_OUT"
+    (listed,) = cloud.client("stepfunctions").list_executions(
+        stateMachineArn=description["stateMachineArn"], statusFilter="TIMED_OUT"
+    )["executions"]
+    assert listed["stopDate"] == description["stopDate"] > listed["startDate"]
+
+
 def test_history_can_be_read_backwards_and_page_by_page(cloud: Cloud) -> None:
     execution = cloud.run(jsonata("Only", Only={"Type": "Succeed"}))["executionArn"]
     stepfunctions = cloud.client("stepfunctions")
