@@ -45,8 +45,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 types: setup
-	$(BIN)/mypy cli local functions tools
-	$(BIN)/mypy --python-executable .runtimes/training/bin/python containers/shared containers/training
+	$(BIN)/mypy cli local functions tools containers/shared containers/training
 	$(BIN)/mypy --python-executable .runtimes/inference/bin/python containers/shared containers/inference
 
 templates: setup

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -76,6 +77,14 @@ def _package(repository: Repository, source: str, artefact: Path) -> None:
         ]
         _run(command, _environment(repository))
         output.replace(artefact)
+    _remove_outdated(artefact.parent)
+
+
+def _remove_outdated(current: Path) -> None:
+    name, _, identity = current.name.rpartition("-")
+    for folder in current.parent.glob(f"{name}-{'?' * len(identity)}"):
+        if folder != current:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:

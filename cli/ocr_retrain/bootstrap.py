@@ -49,7 +49,7 @@ def bootstrap(
 
     Raises UserError when the model cannot be packaged or the deployment fails.
     """
-    versions = list_versions(cloud.sagemaker, cloud.stack.model_package_group)
+    versions = list_versions(cloud.sagemaker, cloud.stack.model_package_group, Approval.APPROVED)
     registered = _registered_name(versions, source)
     if registered is None:
         model = make_base_model(repository, source, indent)
@@ -94,7 +94,7 @@ def deploy(cloud: Cloud, indent: int = INDENT) -> None:
 
 
 def _is_served(cloud: Cloud) -> bool:
-    wanted = latest_approved(list_versions(cloud.sagemaker, cloud.stack.model_package_group))
+    wanted = latest_approved(cloud.sagemaker, cloud.stack.model_package_group)
     endpoint = describe_endpoint(cloud.sagemaker, cloud.stack.endpoint)
     if wanted is None or endpoint is None:
         return False
@@ -106,16 +106,16 @@ def _registered_name(versions: Sequence[ModelVersion], source: str) -> ModelVers
     # the latest version would put the base model in the place of everything trained since.
     if source not in NAMED_SOURCES:
         return None
-    return _first_approved(versions, "source", source)
+    return _first(versions, "source", source)
 
 
 def _registered_content(versions: Sequence[ModelVersion], model: BaseModel) -> ModelVersion | None:
-    return _first_approved(versions, "sha256", model.sha256)
+    return _first(versions, "sha256", model.sha256)
 
 
-def _first_approved(versions: Sequence[ModelVersion], key: str, value: str) -> ModelVersion | None:
+def _first(versions: Sequence[ModelVersion], key: str, value: str) -> ModelVersion | None:
     for version in versions:
-        if version.approval == Approval.APPROVED and version.metadata.get(key) == value:
+        if version.metadata.get(key) == value:
             return version
     return None
 

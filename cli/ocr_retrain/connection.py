@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -136,9 +137,11 @@ def _connect_aws(stack_name: str) -> Cloud:
             "or set AWS_DEFAULT_REGION (or AWS_PROFILE) to talk to AWS."
         )
     account = session.client("sts", config=_CONFIG).get_caller_identity()["Account"]
+    elsewhere = os.environ.get("AWS_ENDPOINT_URL")
     return Cloud(
         session=session,
         endpoint_url=None,
-        description=f"AWS account {account}, region {session.region_name}",
+        description=f"AWS account {account}, region {session.region_name}"
+        + (f", at {elsewhere}" if elsewhere else ""),
         stack=read_stack(session.client("cloudformation", config=_CONFIG), stack_name),
     )

@@ -21,7 +21,7 @@ from ocr_retrain.connection import Cloud, connect_local
 from ocr_retrain.dataset_folder import DatasetFolder, scan
 from ocr_retrain.demo_checks import Measured, shortcomings
 from ocr_retrain.demo_evidence import Evidence, save_evidence
-from ocr_retrain.demo_report import SampleReading, conclusion
+from ocr_retrain.demo_report import SampleReading, conclusion, evidence_lines
 from ocr_retrain.drop import DropResult, drop, upload
 from ocr_retrain.errors import UserError
 from ocr_retrain.exits import ExitCode
@@ -29,9 +29,10 @@ from ocr_retrain.follow import known_executions, next_execution
 from ocr_retrain.local_cloud import start_local_cloud
 from ocr_retrain.model_registry import describe_endpoint
 from ocr_retrain.narration import Narrator
-from ocr_retrain.phrases import count, size
+from ocr_retrain.phrases import count, duration, size
 from ocr_retrain.prediction import Mode, predict
-from ocr_retrain.terminal import STEP_INDENT, show
+from ocr_retrain.repository import local_cloud_home
+from ocr_retrain.terminal import STEP_INDENT, show, show_line, tell
 from ocr_retrain.upload_progress import upload_progress
 from ocr_retrain.watching import Watched, watch_run
 
@@ -80,10 +81,7 @@ def run_demo(repository: Repository, options: DemoOptions) -> None:
         evidence = save_evidence(cloud, watched, samples, data.samples, options.results)
         _conclude(cloud, known, watched, samples, evidence, narrator)
         if options.keep:
-            narrator.say(
-                f"The local cloud stays up at {cloud.endpoint_url}: try `ocr-retrain models`, "
-                "`ocr-retrain runs`; `ocr-retrain local down` ends it."
-            )
+            _say_what_stays(cloud, options)
 
 
 @contextmanager
@@ -165,6 +163,15 @@ def _watch_next(cloud: Cloud, known: frozenset[str]) -> Watched:
     return watch_run(cloud, execution.arn, indent=STEP_INDENT)
 
 
+def _say_what_stays(cloud: Cloud, options: DemoOptions) -> None:
+    tell(
+        f"\nThe local cloud stays up at {cloud.endpoint_url}: try `ocr-retrain models` and "
+        "`ocr-retrain runs`; `ocr-retrain local down` ends it."
+    )
+    if options.home != local_cloud_home():
+        tell(f"They find it with OCR_RETRAIN_HOME={options.home}")
+
+
 def _conclude(
     cloud: Cloud,
     known: frozenset[str],
@@ -173,7 +180,10 @@ def _conclude(
     evidence: Evidence,
     narrator: Narrator,
 ) -> None:
-    show(conclusion(watched.result, watched.verdict, samples, evidence, narrator.seconds()))
+    show(conclusion(watched.result, watched.verdict, samples))
+    for line in evidence_lines(evidence):
+        show_line(line)
+    show_line(f"Total time: {duration(narrator.seconds())}")
     output = watched.result.output
     failures = shortcomings(
         Measured(

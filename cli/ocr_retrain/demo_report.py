@@ -14,7 +14,6 @@ from rich.text import Text
 
 from ocr_retrain.outcome import RunResult
 from ocr_retrain.outcome_report import outcome_report
-from ocr_retrain.phrases import duration
 from ocr_retrain.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -35,10 +34,8 @@ def conclusion(
     result: RunResult,
     verdict: Verdict | None,
     samples: Sequence[SampleReading],
-    evidence: Evidence,
-    seconds: float,
 ) -> Group:
-    """Return the whole last page."""
+    """Return how the run ended and what the endpoint reads since."""
     parts: list[RenderableType] = [
         Text(""),
         Rule("Result", style="cyan", align="left"),
@@ -47,9 +44,6 @@ def conclusion(
         Text(""),
         Text("What the endpoint read, before and after:"),
         samples_table(samples),
-        Text("Where everything lies:"),
-        evidence_table(evidence),
-        Text(f"Total time: {duration(seconds)}", style="bold"),
     ]
     return Group(*parts)
 
@@ -69,13 +63,14 @@ def samples_table(samples: Sequence[SampleReading]) -> Table:
     return table
 
 
-def evidence_table(evidence: Evidence) -> Table:
-    """Return where the run's files are, in S3 and on this machine."""
-    table = Table.grid(padding=(0, 2))
-    for name, uri in evidence.uris:
-        table.add_row(Text(f"  {name}", style="dim"), Text(uri, overflow="fold"))
-    table.add_row(Text("  downloaded to", style="dim"), Text(str(evidence.folder)))
-    return table
+def evidence_lines(evidence: Evidence) -> list[Text]:
+    """Return where the run's files are, in S3 and on this machine, one line each."""
+    places = [*evidence.uris, ("downloaded to", str(evidence.folder))]
+    width = max(len(name) for name, _ in places)
+    return [
+        Text("Where everything lies:"),
+        *(Text.assemble((f"  {name:<{width}}  ", "dim"), place) for name, place in places),
+    ]
 
 
 def _marked(text: str, truth: str) -> Text:

@@ -56,7 +56,7 @@ def upload(
 ) -> DropResult:
     """Upload ``folder`` below ``prefix`` (which ends with a slash); see ``drop``."""
     stored = _stored_objects(s3, bucket, prefix)
-    if not folder.images and all(key.endswith(LABEL_SUFFIX) for key in stored):
+    if not folder.images and all(key.lower().endswith(LABEL_SUFFIX) for key in stored):
         raise UserError(f"{folder.root} has label files but no image.")
     target = _Target(s3, bucket, prefix)
     sent = _send_changed(target, folder.images, stored, on_file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +14,7 @@ from ocr_retrain.errors import UserError
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import ListModelPackagesInputPaginateTypeDef
 
 _MISSING = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 _MAX_DESCRIPTION = 1024
@@ -25,6 +26,15 @@ class Approval(StrEnum):
     APPROVED = "Approved"
     PENDING = "PendingManualApproval"
     REJECTED = "Rejected"
+
+
+@dataclass(frozen=True)
+class ListedPackage:
+    """What the list of a group tells of one version."""
+
+    arn: str
+    version: int
+    approval: str
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,44 @@ class EndpointState:
     package_arn: str
 
 
-def list_versions(sagemaker: SageMakerClient, group: str) -> list[ModelVersion]:
-    """Return all versions of ``group``, newest first."""
-    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
-    arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
-    versions = [describe_version(sagemaker, arn) for arn in arns]
-    return sorted(versions, key=lambda version: version.version, reverse=True)
+def list_packages(
+    sagemaker: SageMakerClient,
+    group: str,
+    approval: Approval | None = None,
+    limit: int | None = None,
+) -> list[ListedPackage]:
+    """Return the versions of ``group``, newest first: all, or those of one approval state."""
+    request: ListModelPackagesInputPaginateTypeDef = {
+        "ModelPackageGroupName": group,
+        "SortBy": "CreationTime",
+        "SortOrder": "Descending",
+    }
+    if approval is not None:
+        request["ModelApprovalStatus"] = approval.value
+    if limit is not None:
+        request["PaginationConfig"] = {"MaxItems": limit}
+    pages = sagemaker.get_paginator("list_model_packages").paginate(**request)
+    packages = [
+        ListedPackage(
+            arn=item["ModelPackageArn"],
+            version=item.get("ModelPackageVersion", 0),
+            approval=item.get("ModelApprovalStatus", ""),
+        )
+        for page in pages
+        for item in page["ModelPackageSummaryList"]
+    ]
+    return sorted(packages, key=lambda package: package.version, reverse=True)
+
+
+def list_versions(
+    sagemaker: SageMakerClient,
+    group: str,
+    approval: Approval | None = None,
+    limit: int | None = None,
+) -> list[ModelVersion]:
+    """Return the same as ``list_packages`` with everything that is known of each version."""
+    packages = list_packages(sagemaker, group, approval, limit)
+    return [describe_version(sagemaker, package.arn) for package in packages]
 
 
 def describe_version(sagemaker: SageMakerClient, arn: str) -> ModelVersion:
@@ -72,18 +114,18 @@ def describe_version(sagemaker: SageMakerClient, arn: str) -> ModelVersion:
     )
 
 
-def find_version(versions: list[ModelVersion], number: int) -> ModelVersion:
+def find_package(packages: Sequence[ListedPackage], number: int) -> ListedPackage:
     """Return the version ``number``; raises UserError naming the ones there are."""
-    for version in versions:
-        if version.version == number:
-            return version
-    known = ", ".join(str(version.version) for version in versions) or "none"
+    for package in packages:
+        if package.version == number:
+            return package
+    known = ", ".join(str(package.version) for package in packages) or "none"
     raise UserError(f"There is no version {number}; there are: {known}.")
 
 
-def latest_approved(versions: list[ModelVersion]) -> ModelVersion | None:
-    """Return the newest approved version of a list that is newest first."""
-    return next((item for item in versions if item.approval == Approval.APPROVED), None)
+def latest_approved(sagemaker: SageMakerClient, group: str) -> ListedPackage | None:
+    """Return the newest approved version of ``group``, None when nothing is approved."""
+    return next(iter(list_packages(sagemaker, group, Approval.APPROVED)), None)
 
 
 def set_approval(

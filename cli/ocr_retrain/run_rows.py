@@ -125,11 +125,10 @@ def _live(progress: JobProgress) -> str:
         return f"{progress.slice_name}, line {progress.done}/{progress.total}"
     if progress.note:
         return progress.note[:_MAX_DETAIL]
-    if not progress.epoch:
-        parts = ["before training"]
-    else:
-        parts = [f"epoch {progress.epoch}/{progress.epochs}"]
-    return ", ".join([*parts, *_numbers(progress)])
+    if not progress.epochs:
+        return ""
+    stage = f"epoch {progress.epoch}/{progress.epochs}" if progress.epoch else "before training"
+    return ", ".join([stage, *_numbers(progress)])
 
 
 def _summary(progress: JobProgress) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.spinner import Spinner
+from rich.text import Text
 
 _PIPED_WIDTH = 160
 INDENT = 2
@@ -52,6 +53,11 @@ def note(message: str, style: str = "", indent: int = INDENT) -> None:
 def show(renderable: RenderableType) -> None:
     """Print a result (stdout)."""
     results().print(renderable)
+
+
+def show_line(line: str | Text) -> None:
+    """Print one line of a result (stdout), never folded, so that it can be copied."""
+    results().print(line, soft_wrap=True)
 
 
 def show_json(value: object) -> None:

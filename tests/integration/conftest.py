@@ -12,7 +12,7 @@ from tests.integration.stack import Stack
 from localcloud import lifecycle
 
 ROOT = Path(__file__).resolve().parents[2]
-HYPERPARAMETERS = json.dumps({"epochs": "12", "generic_lines": "0", "learning_rate": "0.003"})
+HYPERPARAMETERS = json.dumps({"epochs": "8", "generic_lines": "200", "learning_rate": "0.002"})
 
 
 @pytest.fixture(scope="session")

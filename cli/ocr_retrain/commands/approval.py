@@ -8,8 +8,14 @@ import typer
 
 from ocr_retrain.commands.options import CloudOption, StackOption, connect_and_say
 from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
-from ocr_retrain.model_registry import Approval, find_version, list_versions, set_approval
-from ocr_retrain.terminal import results
+from ocr_retrain.model_registry import (
+    Approval,
+    describe_version,
+    find_package,
+    list_packages,
+    set_approval,
+)
+from ocr_retrain.terminal import show_line
 
 VersionArgument = Annotated[
     int, typer.Argument(metavar="VERSION", min=1, show_default=False, help="As in `models`.")
@@ -42,10 +48,11 @@ def reject_command(
 
 def _decide(number: int, approval: Approval, reason: str, cloud: CloudChoice, stack: str) -> None:
     connection = connect_and_say(cloud, stack)
-    versions = list_versions(connection.sagemaker, connection.stack.model_package_group)
-    version = find_version(versions, number)
+    packages = list_packages(connection.sagemaker, connection.stack.model_package_group)
+    package = find_package(packages, number)
+    version = describe_version(connection.sagemaker, package.arn)
     if version.approval == approval:
-        results().print(f"Version {number} is {approval.value} already.")
+        show_line(f"Version {number} is {approval.value} already.")
         return
     set_approval(connection.sagemaker, version, approval, reason)
-    results().print(f"Version {number} is {approval.value} (it was {version.approval}).")
+    show_line(f"Version {number} is {approval.value} (it was {version.approval}).")

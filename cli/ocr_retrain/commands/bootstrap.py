@@ -11,7 +11,7 @@ from ocr_retrain.bootstrap import bootstrap
 from ocr_retrain.commands.options import CloudOption, JsonOption, StackOption, connect_and_say
 from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
 from ocr_retrain.repository import find_repository
-from ocr_retrain.terminal import results, show_json
+from ocr_retrain.terminal import show_json, show_line
 
 
 def bootstrap_command(
@@ -45,8 +45,7 @@ def bootstrap_command(
             }
         )
         return
-    results().print(
+    show_line(
         f"Version {done.version.version} is registered and approved; endpoint "
         f"{connection.stack.endpoint} serves the latest approved version.",
-        soft_wrap=True,
     )

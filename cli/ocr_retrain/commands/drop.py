@@ -13,7 +13,7 @@ from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
 from ocr_retrain.dataset_folder import dataset_name, scan
 from ocr_retrain.drop import DropResult, drop
 from ocr_retrain.phrases import count, size
-from ocr_retrain.terminal import results, show_json, tell
+from ocr_retrain.terminal import show_json, show_line, tell
 from ocr_retrain.upload_progress import upload_progress
 
 
@@ -46,7 +46,7 @@ def drop_command(
     if as_json:
         show_json({"dataset": dataset, **asdict(result)})
         return
-    results().print(_sentence(dataset, result), soft_wrap=True)
+    show_line(_sentence(dataset, result))
     tell("The retraining starts by itself; `ocr-retrain watch` shows it.")
 
 

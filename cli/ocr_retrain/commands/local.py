@@ -15,7 +15,7 @@ from ocr_retrain.commands.options import HomeOption, JsonOption
 from ocr_retrain.errors import UserError
 from ocr_retrain.local_cloud import start_local_cloud
 from ocr_retrain.repository import find_repository, local_cloud_home
-from ocr_retrain.terminal import results, show_json, tell
+from ocr_retrain.terminal import show_json, show_line, tell
 
 local_app = typer.Typer(
     no_args_is_help=True, help="The local cloud: this repository's stack without an AWS account."
@@ -40,7 +40,7 @@ def up(
     directory = local_cloud_home(home)
     running = lifecycle.status(directory)
     if running is not None:
-        results().print(f"The local cloud is up already at {running.endpoint_url}.")
+        show_line(f"The local cloud is up already at {running.endpoint_url}.")
         return
     connection = start_local_cloud(
         directory,
@@ -48,10 +48,9 @@ def up(
         on_progress=lambda line: tell(f"  {line}", style="dim"),
         parameters=_parameters(parameter or []),
     )
-    results().print(
+    show_line(
         f"The local cloud is up at {connection.endpoint_url}; "
         "`ocr-retrain bootstrap` gives it a model, `ocr-retrain local down` ends it.",
-        soft_wrap=True,
     )
 
 
@@ -60,7 +59,7 @@ def down(home: HomeOption = None) -> None:
     """End the local cloud and everything that runs in it."""
     directory = local_cloud_home(home)
     stopped = lifecycle.stop(directory)
-    results().print("The local cloud is down." if stopped else "No local cloud is up.")
+    show_line("The local cloud is down." if stopped else "No local cloud is up.")
 
 
 @local_app.command("status")
@@ -70,12 +69,12 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         show_json(None if connection is None else asdict(connection))
     elif connection is None:
-        results().print("No local cloud is up.")
+        show_line("No local cloud is up.")
     else:
-        results().print(f"up     {connection.endpoint_url} (process {connection.pid})")
-        results().print(f"stack  {connection.stack_name}")
+        show_line(f"up     {connection.endpoint_url} (process {connection.pid})")
+        show_line(f"stack  {connection.stack_name}")
         for name, value in sorted(connection.outputs.items()):
-            results().print(f"       {name} = {value}", soft_wrap=True)
+            show_line(f"       {name} = {value}")
     if connection is None:
         raise typer.Exit(1)
 

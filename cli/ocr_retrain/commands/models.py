@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+import typer
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -41,13 +43,18 @@ class ListedModel:
 
 
 def models_command(
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, help="How many of the latest versions.")
+    ] = 20,
     as_json: JsonOption = False,
     cloud: CloudOption = CloudChoice.AUTO,
     stack: StackOption = DEFAULT_STACK,
 ) -> None:
     """List the model versions, newest first, and which one the endpoint serves."""
     connection = connect_and_say(cloud, stack)
-    versions = list_versions(connection.sagemaker, connection.stack.model_package_group)
+    versions = list_versions(
+        connection.sagemaker, connection.stack.model_package_group, limit=limit
+    )
     endpoint = describe_endpoint(connection.sagemaker, connection.stack.endpoint)
     models = listed_models(versions, endpoint)
     if as_json:
@@ -64,13 +71,12 @@ def models_command(
 def listed_models(
     versions: list[ModelVersion], endpoint: EndpointState | None
 ) -> list[ListedModel]:
-    """Combine the versions with what the endpoint serves and with each other."""
-    numbers = {version.arn: version.version for version in versions}
+    """Combine the versions with what the endpoint serves."""
     return [
         ListedModel(
             version=version,
             serving=endpoint is not None and endpoint.package_arn == version.arn,
-            parent=numbers.get(version.metadata.get("parent_package_arn", "")),
+            parent=_version_in(version.metadata.get("parent_package_arn", "")),
             accuracy=_accuracy(version),
         )
         for version in versions
@@ -121,6 +127,11 @@ def model_as_json(model: ListedModel) -> dict[str, object]:
         "model_data": version.model_data,
         "created_at": version.created_at.isoformat(),
     }
+
+
+def _version_in(package_arn: str) -> int | None:
+    number = package_arn.rpartition("/")[2]
+    return int(number) if number.isdecimal() else None
 
 
 def _accuracy(version: ModelVersion) -> dict[str, float]:

@@ -83,9 +83,7 @@ def foreign_model(source: Path) -> TrainableModel:
     PaddleOCR's MultiHead is reduced to its CTC branch. Raises WeightsError, ConfigError or
     DictionaryError with the reason when it is not usable.
     """
-    config = read_config(
-        _one_of(source, (CONFIG, "config.yaml", "*.yml", "*.yaml"), "config.yml")
-    )
+    config = read_config(_one_of(source, (CONFIG, "config.yaml", "*.yml", "*.yaml"), "config.yml"))
     architecture = single_head(config["Architecture"])
     weights = single_head_weights(
         load_weights(

@@ -64,11 +64,13 @@ class Face:
         return all(self._draws_character(character) for character in text)
 
     def _draws_character(self, character: str) -> bool:
+        if character == " ":
+            return True
         if character not in self._drawable:
             mask = self.font.getmask(character)
             box = _missing_glyph(self.file, self.size)
-            blank = character != " " and mask.getbbox() is None
-            self._drawable[character] = not blank and (mask.size, bytes(mask)) != box
+            drawn = mask.getbbox() is not None
+            self._drawable[character] = drawn and (mask.size, bytes(mask)) != box
         return self._drawable[character]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,10 @@ def _automatic(value: object) -> object:
     return None if value in ("auto", "") else value
 
 
+_Value = TypeVar("_Value")
+_Auto = Annotated[_Value | None, BeforeValidator(_automatic)]
+
+
 class Hyperparameters(BaseModel):
     """What a training job can be told; None means that the job decides from its data.
 
@@ -38,15 +42,13 @@ class Hyperparameters(BaseModel):
     parent_package_arn: str = ""
     dataset_ids: Annotated[tuple[str, ...], BeforeValidator(_json_list)] = ()
     recipe: Literal["auto", "head", "full"] = "auto"
-    learning_rate: Annotated[float | None, BeforeValidator(_automatic), Field(gt=0, le=0.1)] = None
-    epochs: Annotated[int | None, BeforeValidator(_automatic), Field(ge=1, le=1000)] = None
+    learning_rate: _Auto[Annotated[float, Field(gt=0, le=0.1)]] = None
+    epochs: _Auto[Annotated[int, Field(ge=1, le=1000)]] = None
     batch_size: int = Field(default=32, ge=1, le=1024)
     replay_ratio: float = Field(default=0.7, gt=0, le=1)
-    generic_lines: Annotated[int | None, BeforeValidator(_automatic), Field(ge=0, le=100_000)] = (
-        None
-    )
+    generic_lines: _Auto[Annotated[int, Field(ge=0, le=100_000)]] = None
     seed: int = Field(default=1, ge=0, lt=2**31)
-    max_minutes: Annotated[float | None, BeforeValidator(_automatic), Field(gt=0)] = None
+    max_minutes: _Auto[Annotated[float, Field(gt=0)]] = None
 
 
 def read_hyperparameters(path: Path) -> Hyperparameters:

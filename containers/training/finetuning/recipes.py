@@ -9,11 +9,11 @@ from finetuning.hyperparameters import Hyperparameters
 from finetuning.networks import Network
 
 _SMALL_NETWORK = 500_000
-_PRESENTATIONS = 2500
+_PRESENTATIONS = 3000
 _MOST_EPOCHS = 12
 _LEAST_EPOCHS = 2
 _MOST_VIEWS = 8
-_HEAD_RATE = 5e-4
+_HEAD_RATE = 4e-4
 _FULL_RATE = 3e-4
 _SMALL_NETWORK_RATE = 2e-3
 

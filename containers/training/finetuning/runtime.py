@@ -8,6 +8,8 @@ import sys
 import warnings
 from pathlib import Path
 
+_CPU_DESCRIPTION = Path("/proc/cpuinfo")
+
 
 def prepare_threads() -> None:
     """Give every runtime all cores, and let idle threads sleep instead of spin.
@@ -19,8 +21,22 @@ def prepare_threads() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", cores)
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("MKL_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+    # Otherwise the library decides, and mostly for one thread.
+    os.environ.setdefault("MKL_DYNAMIC", "FALSE")
+    if _is_amd_with_avx2():
+        # The library that Paddle carries falls back to SSE on other makers' processors; this makes
+        # it use AVX2: measured 19 instead of 34 ms for the head's matrix product.
+        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK", "True")
+
+
+def _is_amd_with_avx2() -> bool:
+    try:
+        description = _CPU_DESCRIPTION.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "AuthenticAMD" in description and " avx2" in description
 
 
 def paddleocr_directory() -> Path:

@@ -140,7 +140,9 @@ class Trainer:
         for examples in self._by_width(batch, epoch):
             with self.device.precision():
                 logits = self.part.outputs([example.inputs for example in examples])
-            loss = ctc_loss(logits.astype("float32"), [example.targets for example in examples])
+            if self.device.is_gpu:
+                logits = logits.astype("float32")
+            loss = ctc_loss(logits, [example.targets for example in examples])
             share = loss * (len(examples) / len(batch))
             self.device.backward(share)
             total += share.item()

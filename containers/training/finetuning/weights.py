@@ -45,11 +45,15 @@ def _allowed() -> dict[tuple[str, str], object]:
 def _encode_latin1(text: str, encoding: str) -> bytes:
     # How pickle protocol 2 spells bytes; any other codec would be a foreign one.
     if encoding != "latin1":
-        raise pickle.UnpicklingError(f"codec {encoding}")
+        raise _ForbiddenError(f"codec {encoding}")
     return text.encode("latin1")
 
 
 _ALLOWED = _allowed()
+
+
+class _ForbiddenError(pickle.UnpicklingError):
+    """The file names a callable that no weight file needs."""
 
 
 class _NumpyUnpickler(pickle.Unpickler):
@@ -57,7 +61,7 @@ class _NumpyUnpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name}") from None
+            raise _ForbiddenError(f"{module}.{name}") from None
 
 
 def load_weights(path: Path) -> Weights:
@@ -70,7 +74,7 @@ def load_weights(path: Path) -> Weights:
             content = _NumpyUnpickler(stream, encoding="latin1").load()
     except OSError as error:
         raise WeightsError(f"{path.name} cannot be read: {error.strerror}.") from error
-    except pickle.UnpicklingError as error:
+    except _ForbiddenError as error:
         raise WeightsError(
             f"{path.name} is refused: it holds more than arrays ({error}), "
             "which could run code when loaded."

@@ -76,6 +76,7 @@ def test_changed_source_folder_is_packaged_again(repository: Repository, tmp_pat
 
     assert model.source == "mine"
     assert len(_calls(repository)) == 2
+    assert len(list((repository.cache / "base-models").iterdir())) == 1
 
 
 def test_failing_packager_is_told_with_its_own_last_line(

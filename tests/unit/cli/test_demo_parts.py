@@ -1,19 +1,30 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from ocr_retrain.connection import Cloud
 from ocr_retrain.demo_checks import Measured, shortcomings
-from ocr_retrain.demo_evidence import Evidence
-from ocr_retrain.demo_report import SampleReading, conclusion
+from ocr_retrain.demo_evidence import Evidence, save_evidence
+from ocr_retrain.demo_report import SampleReading, conclusion, evidence_lines
+from ocr_retrain.executions import Execution
+from ocr_retrain.follow import Snapshot
+from ocr_retrain.history import read_history
 from ocr_retrain.model_registry import EndpointState
 from ocr_retrain.narration import Narrator
 from ocr_retrain.outcome import Outcome, RunResult
 from ocr_retrain.verdicts import SliceVerdict, Verdict
+from ocr_retrain.watching import Watched
 
+from .fakes import ARN, DEPLOY, RUN, FakeExecution, FakeStepFunctions, load_events
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+DEPLOYER = "ocr-retrain-deploy"
 NEW = SliceVerdict(
     name="handwriting", kind="new", lines=250,
     champion_exact_match=0.5, candidate_exact_match=0.9, difference=0.4, passed=True,
@@ -66,20 +77,69 @@ def test_broken_promise_is_told_in_one_sentence(measured: Measured, sentence: st
     assert shortcomings(measured) == [sentence]
 
 
-def test_last_page_shows_verdict_samples_and_places(capsys: pytest.CaptureFixture[str]) -> None:
+def test_last_page_shows_verdict_and_samples(capsys: pytest.CaptureFixture[str]) -> None:
     page = conclusion(
         RunResult("run-1", Outcome.PROMOTED, "Better.", ("handwriting",), None),
         Verdict(promote=True, headline="Better.", reasons=["One.", "Two."], slices=[NEW, GOLDEN]),
         [SampleReading("1.png", "[bold]41", "4l", "[bold]41")],
-        Evidence((("verdict", "s3://bucket/runs/run-1/verdict.json"),), Path("/results")),
-        183.0,
     )
     Console(width=120).print(page)
 
     out = capsys.readouterr().out
-    for expected in ("50.0 %", "+40.0", "• Two.", "✗ 4l", "✓ [bold]41", "3 min 03 s", "/results"):
+    for expected in ("50.0 %", "+40.0", "• Two.", "✗ 4l", "✓ [bold]41"):
         assert expected in out
-    assert "s3://bucket/runs/run-1/verdict.json" in out
+
+
+def test_places_are_one_line_each() -> None:
+    uri = "s3://bucket/runs/run-1/verdict.json"
+    lines = evidence_lines(Evidence((("verdict", uri),), Path("/results")))
+
+    assert [line.plain for line in lines] == [
+        "Where everything lies:",
+        f"  verdict        {uri}",
+        "  downloaded to  /results",
+    ]
+
+
+@pytest.fixture
+def watched() -> Watched:
+    execution = Execution(f"{ARN}:execution:ocr-retrain-retrain:{RUN}", RUN, "SUCCEEDED", NOW, NOW)
+    history = read_history(load_events("promoted"))
+    snapshot = Snapshot(execution, history, {DEPLOY: history}, {})
+    return Watched(snapshot, RunResult(RUN, Outcome.PROMOTED, "", (), None), None)
+
+
+def test_evidence_outlives_the_cloud_and_replaces_what_an_earlier_demo_left(
+    connected: Cloud, executions: FakeStepFunctions, watched: Watched, tmp_path: Path
+) -> None:
+    executions.executions += [
+        FakeExecution(RUN, [load_events("promoted")]),
+        FakeExecution(f"{RUN}-deploy-0", [load_events("deploying")], state_machine=DEPLOYER),
+    ]
+    connected.s3.put_object(Bucket="labelled-data", Key=f"runs/{RUN}/plan.json", Body=b"{}")
+    image = tmp_path / "1.png"
+    image.write_bytes(b"image")
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "verdict.json").write_text("an earlier demo's")
+    (folder / "mine.txt").write_text("not the demo's")
+
+    evidence = save_evidence(
+        connected, watched, [SampleReading("1.png", "a", "b", "a")], [(image, "a")], folder
+    )
+
+    assert evidence.uris == (("plan", f"s3://labelled-data/runs/{RUN}/plan.json"),)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+    assert names == [
+        "execution-deploy-1.json",
+        "execution-retrain.json",
+        "mine.txt",
+        "plan.json",
+        "readings.json",
+        "samples/1.png",
+    ]
+    saved = json.loads((folder / "execution-retrain.json").read_text())
+    assert saved["events"][0]["type"] == "ExecutionStarted"
 
 
 def test_narrator_numbers_steps_and_times_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,13 @@ def test_training_lines_give_steps_loss_and_speed() -> None:
     assert progress.note == ""
 
 
+def test_long_preparation_before_the_first_epoch_is_told() -> None:
+    progress = read_progress(["new_lines=1020 replay_lines=0 generic_lines=437 dev_lines=120"])
+
+    assert progress.note == "preparing 1020 new lines and others"
+    assert progress.fraction is None
+
+
 def test_dev_line_keeps_what_was_known_of_the_step() -> None:
     before = read_progress(["epoch=1/3 step=22/66 loss=2.5 images_per_second=80"])
     progress = read_progress(["epoch=1/3 dev_exact_match=0.8731 dev_lines=120"], before)

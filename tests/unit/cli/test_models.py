@@ -7,7 +7,7 @@ import pytest
 
 from ocr_retrain.connection import Cloud
 from ocr_retrain.main import execute
-from ocr_retrain.model_registry import describe_endpoint, latest_approved, list_versions
+from ocr_retrain.model_registry import describe_endpoint, latest_approved
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.literals import ModelApprovalStatusType
@@ -109,7 +109,7 @@ def test_missing_endpoint_is_none(cloud: Cloud) -> None:
 def test_latest_approved_skips_newer_rejected_versions(
     connected: Cloud, packages: list[str]
 ) -> None:
-    latest = latest_approved(list_versions(connected.sagemaker, "ocr-retrain"))
+    latest = latest_approved(connected.sagemaker, "ocr-retrain")
 
     assert latest is not None
     assert latest.arn == packages[1]
