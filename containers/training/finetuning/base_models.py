@@ -31,7 +31,7 @@ from recognition.dictionary import CharacterDictionary, DictionaryError
 from recognition.preprocessing import LineShape, Tensor, scale_line, to_tensor
 
 _PP_OCRV4_SHAPE = (3, 48, 320)
-_CALIBRATION_LINES = 64
+_CALIBRATION_LINES = 16
 _CALIBRATION_SEED = 7
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 
 _CPU_DESCRIPTION = Path("/proc/cpuinfo")
@@ -39,10 +40,12 @@ def _is_amd_with_avx2() -> bool:
     return "AuthenticAMD" in description and " avx2" in description
 
 
+@cache
 def paddleocr_directory() -> Path:
     """Return the directory that holds PaddleOCR's `ppocr` and `tools` packages.
 
-    Raises ModuleNotFoundError when it is not installed.
+    Raises ModuleNotFoundError when it is not installed. Cached, because PaddleOCR's modules change
+    the import path when they are imported, and then another file answers to the name.
     """
     spec = importlib.util.find_spec("unstructured_paddleocr")
     if spec is None or not spec.submodule_search_locations:

@@ -34,7 +34,7 @@ from recognition.preprocessing import LineShape, Tensor, to_tensor
 
 Metrics = dict[str, float | int | str | None]
 
-_CALIBRATION_LINES = 32
+_CALIBRATION_LINES = 16
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ class Trainer:
 
         Raises TrainingInterruptedError after SIGTERM, once the checkpoint is written.
         """
+        # Paddle numbers the optimizer's arrays; a restart must arrive at the same names.
+        with paddle.utils.unique_name.guard():
+            return self._run(before)
+
+    def _run(self, before: Score) -> Weights:
         epoch, step = self._resume()
         while epoch < self.plan.epochs and not self.stop.out_of_time():
             self._epoch(epoch, step)

@@ -1,0 +1,259 @@
+"""The training job: learns, resumes, survives bad input, and says why it failed."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import finetuning
+import recognition
+from finetuning.interruption import StopRequest
+from finetuning.progress import (
+    DEV_EXACT_MATCH_PATTERN,
+    IMAGES_PER_SECOND_PATTERN,
+    LEARNING_RATE_PATTERN,
+    LOSS_PATTERN,
+)
+from finetuning.train import main
+from finetuning.weights import load_weights
+from recognition.recognizer import Recognizer
+
+MakeJob = Callable[..., Any]
+
+
+class StopAfter(StopRequest):
+    """A SIGTERM that comes while the given step is computed."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self._left = steps
+
+    @property
+    def terminated(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+    @terminated.setter
+    def terminated(self, value: bool) -> None:
+        pass
+
+
+def manifest(job: Any) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((job.base / "model/manifest.json").read_text())
+    return content
+
+
+def weights(job: Any) -> dict[str, Any]:
+    return load_weights(job.base / "model/best_accuracy.pdparams")
+
+
+@pytest.mark.parametrize("recipe", ["head", "full"])
+def test_the_job_learns_the_new_lines(
+    make_job: MakeJob, recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = make_job(
+        recipe=recipe, epochs=4, learning_rate=0.005, dataset_ids='["numbers"]', batch_size=16
+    )
+
+    assert main(StopRequest()) == 0
+
+    described = manifest(job)
+    metrics = described["metrics"]
+    assert metrics["dev_exact_match"] > metrics["dev_exact_match_before"]
+    assert (described["run_id"], described["dataset_ids"]) == ("run-1", ["numbers"])
+    assert metrics["recipe"] == recipe
+    assert metrics["new_lines"] == 96
+    Recognizer.load(job.base / "model")
+    output = capsys.readouterr().out
+    assert re.search(LOSS_PATTERN, output)
+    assert re.search(LEARNING_RATE_PATTERN, output)
+    assert re.search(IMAGES_PER_SECOND_PATTERN, output)
+    assert len(re.findall(DEV_EXACT_MATCH_PATTERN, output)) == 5
+
+
+def test_the_progress_lines_keep_their_form(
+    make_job: MakeJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_job(recipe="head", epochs=1, batch_size=16, generic_lines=0)
+
+    assert main(StopRequest()) == 0
+
+    output = capsys.readouterr().out
+    step = r"^epoch=1/1 step=6/6 loss=\d+\.\d{4} learning_rate=\S+ images_per_second=\d+\.\d$"
+    assert re.search(step, output, re.MULTILINE)
+    assert re.search(r"^epoch=0/1 dev_exact_match=\d\.\d{4} dev_lines=24$", output, re.MULTILINE)
+
+
+@pytest.mark.parametrize("kill_at", [11, 14, 24])
+def test_a_restarted_training_ends_as_if_nothing_had_happened(
+    make_job: MakeJob, kill_at: int
+) -> None:
+    options = {"recipe": "head", "epochs": 3, "batch_size": 16, "generic_lines": 16}
+    whole = make_job("whole", **options)
+    assert main(StopRequest()) == 0
+    interrupted = make_job("interrupted", **options)
+    assert main(StopAfter(kill_at)) == 0
+    assert not (interrupted.base / "model/manifest.json").exists()
+    assert list((interrupted.base / "checkpoints").glob("epoch-*"))
+
+    assert main(StopRequest()) == 0
+
+    expected, found = weights(whole), weights(interrupted)
+    assert manifest(whole)["metrics"]["blend"] == manifest(interrupted)["metrics"]["blend"]
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-4, err_msg=name)
+
+
+def test_sigterm_saves_a_checkpoint_and_exits_cleanly(make_job: MakeJob) -> None:
+    job = make_job(recipe="head", epochs=500, batch_size=16, generic_lines=0)
+    code = (
+        "import sys; from finetuning.interruption import StopRequest; stop = StopRequest();"
+        "stop.listen(); from finetuning.train import main; sys.exit(main(stop))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={
+            "PYTHONPATH": ":".join(
+                str(Path(part.__path__[0]).parent) for part in (finetuning, recognition)
+            ),
+            "SAGEMAKER_BASE_DIR": str(job.base),
+        },
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "step=" in line:
+                process.send_signal(signal.SIGTERM)
+                break
+        rest = process.stdout.read()
+        assert process.wait(timeout=60) == 0
+
+    assert "continues from the last checkpoint" in rest
+    assert list((job.base / "checkpoints").glob("epoch-*/state.json"))
+    assert not (job.base / "output/failure").exists()
+
+
+def test_unusable_lines_are_set_aside_and_counted(make_job: MakeJob) -> None:
+    job = make_job(recipe="head", epochs=1, generic_lines=0)
+    labels = job.base / "input/data/labels/train.txt"
+    extra = {
+        "incoming/train/images/broken.png": "12",
+        "incoming/train/images/absent.png": "12",
+        "../../outside.png": "12",
+        "incoming/train/images/0000.png": "abc",
+        "incoming/train/images/0001.png": "1" * 60,
+    }
+    (job.images / "incoming/train/images/broken.png").write_bytes(b"no image")
+    labels.write_text(
+        labels.read_text() + "".join(f"{key}\t{text}\n" for key, text in extra.items())
+    )
+
+    assert main(StopRequest()) == 0
+
+    metrics = manifest(job)["metrics"]
+    assert metrics["set_aside"] == 5
+    assert metrics["set_aside_unreadable_image"] == 1
+    assert metrics["set_aside_missing_image"] == 2
+    assert metrics["set_aside_unknown_character"] == 1
+    assert metrics["set_aside_text_longer_than_image"] == 1
+    assert metrics["new_lines"] == 96
+
+
+def test_replayed_and_rendered_lines_join_in_the_asked_proportion(
+    make_job: MakeJob, draw_lines: Callable[..., dict[str, str]]
+) -> None:
+    job = make_job(recipe="head", epochs=1, replay_ratio=0.5)
+    job.label("replay", draw_lines(job.images, "incoming/earlier", 40, seed=3))
+
+    assert main(StopRequest()) == 0
+
+    metrics = manifest(job)["metrics"]
+    assert metrics["replay_lines"] == 32
+    assert metrics["generic_lines"] == 64
+    assert metrics["guard_lines"] > 8
+
+
+def test_without_a_dev_file_some_training_lines_are_held_back(make_job: MakeJob) -> None:
+    job = make_job(recipe="head", epochs=1, generic_lines=0)
+    (job.base / "input/data/labels/dev.txt").unlink()
+
+    assert main(StopRequest()) == 0
+
+    metrics = manifest(job)["metrics"]
+    assert metrics["dev_lines"] == 10
+    assert metrics["new_lines"] == 86
+
+
+def test_the_time_budget_ends_training_with_a_model(make_job: MakeJob) -> None:
+    job = make_job(recipe="head", epochs=1000, generic_lines=0, max_minutes=0.02)
+
+    assert main(StopRequest()) == 0
+
+    assert (job.base / "model/manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [
+        (lambda job: job.configure(run_id="r", epochz=3), "Unknown hyperparameter 'epochz'"),
+        (lambda job: job.label("train", {"incoming/none.png": "1"}), "None of the 1 lines"),
+        (
+            lambda job: (job.base / "input/data/champion/model.tar.gz").write_bytes(b""),
+            "model.tar.gz cannot be unpacked",
+        ),
+        (
+            lambda job: (job.base / "input/config/resourceconfig.json").write_text(
+                '{"hosts": ["algo-1", "algo-2"]}'
+            ),
+            "set InstanceCount to 1",
+        ),
+    ],
+)
+def test_a_failure_is_told_in_one_sentence(
+    make_job: MakeJob, break_it: Callable[[Any], Any], reason: str
+) -> None:
+    job = make_job(recipe="head", epochs=1)
+    break_it(job)
+
+    assert main(StopRequest()) == 1
+
+    assert reason in job.failure
+    assert "\n" not in job.failure
+    assert not (job.base / "model/manifest.json").exists()
+
+
+def test_a_crash_reaches_the_failure_file_with_its_own_error_last(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(recipe="head", epochs=1)
+
+    def crash(*arguments: object) -> None:
+        raise RuntimeError("the pen ran dry\nin the middle")
+
+    monkeypatch.setattr("finetuning.session.gather", crash)
+
+    assert main(StopRequest()) == 1
+
+    assert job.failure.splitlines()[-1] == "RuntimeError: the pen ran dry in the middle"
+    assert "in crash" in job.failure
+    assert len(job.failure) <= 1024
+
+
+def test_paddleocr_can_read_the_configuration(make_job: MakeJob) -> None:
+    job = make_job(recipe="head", epochs=1, generic_lines=0)
+
+    assert main(StopRequest()) == 0
+
+    config = yaml.safe_load((job.base / "model/config.yml").read_text())
+    assert config["Global"]["character_dict_path"] == "./dict.txt"
+    assert config["PostProcess"]["name"] == "CTCLabelDecode"
+    assert Path(job.base / "model/dict.txt").is_file()
