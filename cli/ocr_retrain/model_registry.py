@@ -136,8 +136,6 @@ def set_approval(
         ModelPackageArn=version.arn,
         ModelApprovalStatus=approval.value,
         ApprovalDescription=note[:_MAX_DESCRIPTION],
-        # Repeated, so that no reading of an update can take the metadata for cleared.
-        CustomerMetadataProperties=dict(version.metadata),
     )
 
 

@@ -178,6 +178,9 @@ def test_rejecting_the_live_version_brings_back_the_one_before(stack: Stack) -> 
         assert time.monotonic() < deadline, "the endpoint still serves the rejected version"
         time.sleep(0.5)
     assert stack.serving_package().endswith("/1")
+    rejected = stack.sagemaker.describe_model_package(ModelPackageName=live)
+    assert rejected["ApprovalDescription"] == "a customer complained"
+    assert rejected["CustomerMetadataProperties"]["run_id"]
 
 
 def stack_package(stack: Stack) -> str:

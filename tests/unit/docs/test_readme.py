@@ -24,7 +24,7 @@ def test_the_picture_is_drawn_from_the_state_machine() -> None:
 def test_every_make_target_it_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    named = set(re.findall(r"`make ([a-z-]+)`", README))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", README))
     assert {"demo", "test"} <= named
     assert named <= targets
 
