@@ -26,6 +26,11 @@ _SDK_TAIL = re.compile(r"\s*\((Service|SDK Attempt Count): [^()]*\)")
 _PAYLOAD = re.compile(r"Returned payload:\s*(\{.*\})\s*$", re.DOTALL)
 # Causes are cut at 32,768 characters, so the JSON around the reason may be broken.
 _CUT_REASON = re.compile(r'"(?:FailureReason|errorMessage)"\s*:\s*"((?:[^"\\]|\\.)+)')
+_KILLED = re.compile(r"exit code:\s*137\b", re.IGNORECASE)
+_KILLED_IN_WORDS = (
+    "The container was killed (exit code 137), mostly for lack of memory; "
+    "lower the batch size or take a larger instance."
+)
 _POINTLESS = re.compile(r"(?i)see (the )?(job )?logs? for more (information|details)")
 
 
@@ -92,7 +97,9 @@ def _informative_line(text: str) -> str:
     if not rows:
         return ""
     cleaned = [_SDK_TAIL.sub("", _EXIT_CODE.sub("", _WRAPPING.sub("", row))) for row in rows]
-    line = next((each for each in reversed(cleaned) if each.strip(" ,.")), rows[-1]).strip()
+    line = next((each for each in reversed(cleaned) if each.strip(" ,.")), "").strip()
+    if not line:
+        line = _KILLED_IN_WORDS if _KILLED.search(text) else rows[-1]
     return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 3]}..."
 
 

@@ -96,3 +96,14 @@ def test_every_kind_of_cause_becomes_one_line(error: str, cause: str, reason: st
 def test_a_reason_is_never_longer_than_a_line() -> None:
     assert len(explain("x", "word " * 1000).reason) <= 400
     assert "\n" not in explain("x", "one\ntwo\nthree").reason
+
+
+def test_a_container_killed_without_a_word_is_explained() -> None:
+    cause = json.dumps(
+        {"TrainingJobName": "job", "FailureReason": "AlgorithmError: , exit code: 137"}
+    )
+
+    reason = explain("States.TaskFailed", cause).reason
+
+    assert "killed (exit code 137)" in reason
+    assert "memory" in reason
