@@ -10,7 +10,9 @@ from finetuning.scoring import Judge, Score
 from finetuning.trainer import set_trained_weights
 from finetuning.weights import Weights
 
-SHARES = (1.0, 0.85, 0.7, 0.5)
+# Never all of it: held-back lines show only part of what may be forgotten. The last fifth was worth
+# half a point on handwriting and cost three on rare Chinese characters that no training line had.
+SHARES = (0.8, 0.65, 0.5, 0.35)
 
 
 @dataclass(frozen=True)
@@ -22,17 +24,18 @@ class Blend:
 
 
 def choose_blend(champion: Weights, trained: Weights, judge: Judge, before: Score) -> Blend:
-    """Leave the best blend in the network; of equals, the one nearest to the champion.
+    """Leave in the network the largest share of the fine-tuned weights that forgets nothing.
 
-    Chosen on held-back lines only, never on what the candidate is evaluated on.
+    When every share forgets, it is the most useful one. Chosen on held-back lines only, never on
+    what the candidate is evaluated on.
     """
-    best: Blend | None = None
+    blends: list[Blend] = []
     for share in SHARES:
         _set_blend(champion, trained, share, judge)
-        blend = Blend(share, judge.score())
-        if best is None or blend.score.utility(before) >= best.score.utility(before):
-            best = blend
-    assert best is not None  # noqa: S101  (SHARES is not empty)
+        blends.append(Blend(share, judge.score()))
+        if blends[-1].score.forgotten(before) == 0.0:
+            return blends[-1]
+    best = max(blends, key=lambda blend: blend.score.utility(before))
     _set_blend(champion, trained, best.share, judge)
     return best
 

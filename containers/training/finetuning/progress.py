@@ -26,3 +26,8 @@ def step_line(
 def epoch_line(epoch: tuple[int, int], exact_match: float, lines: int) -> str:
     """Return the line that ends an epoch; epoch 0 is the champion before any training."""
     return f"epoch={epoch[0]}/{epoch[1]} dev_exact_match={exact_match:.4f} dev_lines={lines}"
+
+
+def guard_line(epoch: tuple[int, int], exact_match: float, lines: int) -> str:
+    """Return the line that tells how well old lines are still read after an epoch."""
+    return f"epoch={epoch[0]}/{epoch[1]} guard_exact_match={exact_match:.4f} guard_lines={lines}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from finetuning.device import Device
@@ -13,7 +14,9 @@ _PRESENTATIONS = 3000
 _MOST_EPOCHS = 12
 _LEAST_EPOCHS = 2
 _MOST_VIEWS = 8
-_HEAD_RATE = 4e-4
+_LEAST_VIEWS = 2
+_VIEWED_LINES = 2000
+_HEAD_RATE = 5e-4
 _FULL_RATE = 3e-4
 _SMALL_NETWORK_RATE = 2e-3
 
@@ -36,14 +39,15 @@ def choose_recipe(
     name, why = _name(wanted, network, device)
     small = is_small(network)
     rate = _HEAD_RATE if name == "head" else _SMALL_NETWORK_RATE if small else _FULL_RATE
-    needed = round(_PRESENTATIONS / max(1, new_lines))
+    needed = math.ceil(_PRESENTATIONS / max(1, new_lines))
     epochs = wanted.epochs or min(_MOST_EPOCHS, max(_LEAST_EPOCHS, needed))
+    views = math.ceil(_VIEWED_LINES / max(1, new_lines))
     return Recipe(
         name=name,
         why=why,
         learning_rate=wanted.learning_rate or rate,
         epochs=epochs,
-        views=min(epochs, _MOST_VIEWS),
+        views=min(epochs, _MOST_VIEWS, max(_LEAST_VIEWS, views)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import sys
@@ -9,6 +10,9 @@ import warnings
 from functools import cache
 from pathlib import Path
 
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
 _CPU_DESCRIPTION = Path("/proc/cpuinfo")
 
 
@@ -66,8 +70,21 @@ def expose_paddleocr() -> None:
         sys.path.append(location)
 
 
+def keep_freed_memory() -> None:
+    """Let the C library keep large blocks that are freed instead of giving them back at once.
+
+    A training step frees and asks for the same tens of megabytes many times over; fetching them
+    anew from the operating system each time cost a sixth of the step.
+    """
+    allocator = ctypes.CDLL(None)
+    if hasattr(allocator, "mallopt"):
+        allocator.mallopt(_M_MMAP_MAX, 0)
+        allocator.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
 def prepare() -> None:
-    """Do both, and silence the runtimes' remarks about compilers nobody needs here."""
+    """Do all of it, and silence the runtimes' remarks about compilers nobody needs here."""
     prepare_threads()
+    keep_freed_memory()
     warnings.filterwarnings("ignore", message="No ccache found")
     expose_paddleocr()

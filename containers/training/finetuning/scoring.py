@@ -10,12 +10,15 @@ from finetuning.device import Device
 from finetuning.examples import EncodedLines
 from finetuning.networks import Network
 from finetuning.parts import TrainedPart
+from finetuning.progress import announce, epoch_line, guard_line
 from recognition.dictionary import CharacterDictionary
 from recognition.preprocessing import batches_of_equal_width
 
 _BATCH = 16
-# One point lost on what the model knew weighs as much as two points won on what is new.
+# One point lost on what the model knew weighs as much as two points won on what is new. The first
+# point is within the noise of a hundred lines, and within what the verdict allows.
 _COST_OF_FORGETTING = 2.0
+_FORGIVEN = 0.01
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,13 @@ class Score:
     dev: float
     guard: float
 
+    def forgotten(self, before: Score) -> float:
+        """Return how much of what the champion knew is lost, beyond what noise explains."""
+        return max(0.0, before.guard - self.guard - _FORGIVEN)
+
     def utility(self, before: Score) -> float:
         """Return how good a model is, given what the champion scored."""
-        return self.dev - _COST_OF_FORGETTING * max(0.0, before.guard - self.guard)
+        return self.dev - _COST_OF_FORGETTING * self.forgotten(before)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,12 @@ class Judge:
     device: Device
     dev: EncodedLines
     guard: EncodedLines
+
+    def announce(self, epoch: tuple[int, int], score: Score) -> None:
+        """Print the lines that end an epoch."""
+        announce(epoch_line(epoch, score.dev, len(self.dev)))
+        if len(self.guard):
+            announce(guard_line(epoch, score.guard, len(self.guard)))
 
     def score(self) -> Score:
         """Read the held-back lines; an empty set counts as perfect."""

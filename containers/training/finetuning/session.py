@@ -22,7 +22,7 @@ from finetuning.material import Material, gather
 from finetuning.networks import Network, build_network
 from finetuning.parts import HeadPart, TrainedPart, WholePart
 from finetuning.paths import JobPaths
-from finetuning.progress import announce, epoch_line
+from finetuning.progress import announce
 from finetuning.recipes import Recipe, choose_recipe
 from finetuning.reparameterization import branched_layers, unfuse
 from finetuning.samples import Resolution, Sample, SampleReader, SetAside
@@ -64,7 +64,7 @@ class TrainingSession:
         part = self._part(recipe, resolution.shape)
         mixture, judge = self._encode(part, material, recipe, resolution, pixels)
         before = judge.score()
-        announce(epoch_line((0, recipe.epochs), before.dev, len(judge.dev)))
+        judge.announce((0, recipe.epochs), before)
         start = trained_weights(part, network)
         trainer = Trainer(
             part=part,

@@ -18,7 +18,7 @@ from finetuning.interruption import StopRequest
 from finetuning.losses import ctc_loss
 from finetuning.networks import Network
 from finetuning.parts import TrainedPart
-from finetuning.progress import announce, epoch_line, step_line
+from finetuning.progress import announce, step_line
 from finetuning.scoring import Judge, Score
 from finetuning.weights import Weights
 
@@ -26,6 +26,8 @@ _CLIP = 5.0
 _WEIGHT_DECAY = 1e-4
 _REPORT_EVERY = 10
 _SAVE_EVERY_SECONDS = 60.0
+# A hundred held-back lines do not tell two points apart; the longer trained model is the better.
+_NOISE = 0.02
 
 
 class TrainingInterruptedError(Exception):
@@ -166,13 +168,12 @@ class Trainer:
 
     def _judge(self, epoch: int, before: Score) -> None:
         score = self.judge.score()
-        announce(
-            epoch_line((epoch + 1, self.plan.epochs), score.dev, len(self.judge.dev))
-            + f" guard_exact_match={score.guard:.4f} guard_lines={len(self.judge.guard)}"
-        )
+        self.judge.announce((epoch + 1, self.plan.epochs), score)
         utility = score.utility(before)
-        if self._best_score is None or utility >= self._best_score:
-            self._best_score, self._best = utility, trained_weights(self.part, self.network)
+        best = utility if self._best_score is None else max(self._best_score, utility)
+        if utility >= best - _NOISE:
+            self._best = trained_weights(self.part, self.network)
+        self._best_score = best
 
     def _save(self, epoch: int, step: int) -> None:
         state = self._optimizer.state_dict()

@@ -1,16 +1,15 @@
 """Preprocessing: the same pixels as PaddleOCR's, whatever else is in the batch."""
 
 import ast
-import importlib.util
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from finetuning.runtime import paddleocr_directory
 from recognition.preprocessing import (
     LineShape,
     batches_of_equal_width,
@@ -24,10 +23,7 @@ SHAPE = LineShape.of((3, 48, 320))
 @pytest.fixture(scope="module")
 def paddleocr_resize() -> Callable[..., Any]:
     """PaddleOCR's own function; its module imports far more than the image has."""
-    spec = importlib.util.find_spec("unstructured_paddleocr")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    file = Path(spec.submodule_search_locations[0]) / "ppocr/data/imaug/rec_img_aug.py"
+    file = paddleocr_directory() / "ppocr/data/imaug/rec_img_aug.py"
     tree = ast.parse(file.read_text(encoding="utf-8"))
     tree.body = [
         node
