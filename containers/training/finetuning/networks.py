@@ -6,7 +6,6 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import paddle
 from ppocr.modeling.architectures.base_model import BaseModel
 from ppocr.modeling.heads import build_head
 from ppocr.modeling.necks import build_neck
@@ -44,9 +43,7 @@ def build_network(architecture: Mapping[str, Any], classes: int) -> Network:
     plan = copy.deepcopy(dict(architecture))
     try:
         plan["Head"]["out_channels"] = classes
-        # Fresh names each time: a resumed optimizer finds its parameters by name.
-        with paddle.utils.unique_name.guard():
-            network = _build(plan)
+        network = _build(plan)
     except (AssertionError, KeyError, TypeError, NameError) as error:
         raise ConfigError(
             f"config.yml describes no network that PaddleOCR knows: {error}."

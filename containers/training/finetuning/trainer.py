@@ -60,11 +60,12 @@ class Trainer:
 
     def __post_init__(self) -> None:
         """Prepare schedule and optimizer."""
+        self._parameters = self.part.parameters()
         total = max(1, self.plan.epochs * self.mixture.steps)
         self._schedule = paddle.optimizer.lr.CosineAnnealingDecay(self.plan.learning_rate, total)
         self._optimizer = paddle.optimizer.AdamW(
             self._schedule,
-            parameters=self.part.parameters(),
+            parameters=self._parameters,
             weight_decay=_WEIGHT_DECAY,
             grad_clip=paddle.nn.ClipGradByGlobalNorm(_CLIP),
         )
@@ -74,7 +75,7 @@ class Trainer:
 
         Raises TrainingInterruptedError after SIGTERM, once the checkpoint is written.
         """
-        # Paddle numbers the optimizer's arrays; a restart must arrive at the same names.
+        # Paddle numbers the optimizer's arrays across the process; a restart finds number 0 again.
         with paddle.utils.unique_name.guard():
             return self._run(before)
 
@@ -96,7 +97,7 @@ class Trainer:
         set_trained_weights(self.network, saved.weights)
         self._optimizer.set_state_dict(
             {
-                **{name: paddle.to_tensor(value) for name, value in saved.optimizer.items()},
+                **self._named_for_paddle(saved.optimizer),
                 "LR_Scheduler": dict(saved.schedule),
             }
         )
@@ -178,15 +179,34 @@ class Trainer:
     def _save(self, epoch: int, step: int) -> None:
         state = self._optimizer.state_dict()
         schedule = {key: float(value) for key, value in state.pop("LR_Scheduler").items()}
+        optimizer = {self._lasting_name(name): tensor.numpy() for name, tensor in state.items()}
         self.checkpoints.save(
             Checkpoint(
                 position=Position(epoch, step, self._best_score),
                 schedule=schedule,
                 weights=trained_weights(self.part, self.network),
-                optimizer={name: tensor.numpy() for name, tensor in state.items()},
+                optimizer=optimizer,
                 best=self._best,
             )
         )
+
+    def _lasting_name(self, name: str) -> str:
+        """Return an optimizer array's name with the parameter's number for its name.
+
+        Parameters are called differently in every process.
+        """
+        for number, parameter in enumerate(self._parameters):
+            if name.startswith(f"{parameter.name}_"):
+                return f"{number}{name.removeprefix(parameter.name)}"
+        raise KeyError(name)
+
+    def _named_for_paddle(self, arrays: Weights) -> dict[str, Any]:
+        named = {}
+        for name, value in arrays.items():
+            number, _, rest = name.partition("_")
+            parameter = self._parameters[int(number)]
+            named[f"{parameter.name}_{rest}"] = paddle.to_tensor(value)
+        return named
 
 
 def trained_weights(part: TrainedPart, network: Network) -> Weights:
