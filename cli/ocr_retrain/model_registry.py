@@ -129,11 +129,11 @@ def latest_approved(sagemaker: SageMakerClient, group: str) -> ListedPackage | N
 
 
 def set_approval(
-    sagemaker: SageMakerClient, version: ModelVersion, approval: Approval, note: str
+    sagemaker: SageMakerClient, package: ListedPackage, approval: Approval, note: str
 ) -> None:
     """Change a version's approval; EventBridge then starts the Deploy state machine."""
     sagemaker.update_model_package(
-        ModelPackageArn=version.arn,
+        ModelPackageArn=package.arn,
         ModelApprovalStatus=approval.value,
         ApprovalDescription=note[:_MAX_DESCRIPTION],
     )

@@ -10,7 +10,6 @@ from ocr_retrain.commands.options import CloudOption, StackOption, connect_and_s
 from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
 from ocr_retrain.model_registry import (
     Approval,
-    describe_version,
     find_package,
     list_packages,
     set_approval,
@@ -50,9 +49,8 @@ def _decide(number: int, approval: Approval, reason: str, cloud: CloudChoice, st
     connection = connect_and_say(cloud, stack)
     packages = list_packages(connection.sagemaker, connection.stack.model_package_group)
     package = find_package(packages, number)
-    version = describe_version(connection.sagemaker, package.arn)
-    if version.approval == approval:
+    if package.approval == approval:
         show_line(f"Version {number} is {approval.value} already.")
         return
-    set_approval(connection.sagemaker, version, approval, reason)
-    show_line(f"Version {number} is {approval.value} (it was {version.approval}).")
+    set_approval(connection.sagemaker, package, approval, reason)
+    show_line(f"Version {number} is {approval.value} (it was {package.approval}).")
