@@ -33,6 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Planned:
             "champion": planned["champion_package_arn"],
             "new_lines": planned["new_lines"],
             "replay_lines": planned["replay_lines"],
+            "new_characters": planned["new_characters"],
         },
     )
     return planned

@@ -26,7 +26,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> SmokeTest:
     """Read known lines through the endpoint."""
     request = Request.model_validate(event)
     reader = EndpointReader(RUNTIME, request.endpoint_name)
-    result = smoke_test(reader, BUCKET, LEDGER, SETTINGS.smoke_test_min_accuracy)
+    result = smoke_test(
+        reader,
+        BUCKET,
+        LEDGER,
+        SETTINGS.smoke_test_min_accuracy,
+        SETTINGS.text_normalization,
+    )
     count("SmokeTestsPassed", int(result["passed"]))
     logger.info("endpoint tested", extra={"package_arn": request.package_arn, **result})
     return result

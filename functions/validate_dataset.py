@@ -35,6 +35,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Validation:
             "missing": answer["missing_count"],
             "train_lines": answer["train_lines"],
             "holdout_lines": answer["holdout_lines"],
+            "new_characters": answer["new_character_count"],
         },
     )
     return answer

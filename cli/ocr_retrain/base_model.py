@@ -16,8 +16,9 @@ from ocr_retrain.errors import UserError
 from ocr_retrain.repository import Repository
 from ocr_retrain.terminal import INDENT, busy
 
-PRETRAINED = "pp-ocrv4-mobile"
-NAMED_SOURCES = (PRETRAINED, "tiny")
+PRETRAINED = "pp-ocrv6-small"
+PACKAGED = (PRETRAINED, "pp-ocrv5-mobile", "pp-ocrv4-mobile", "pp-ocrv3-mobile")
+NAMED_SOURCES = (*PACKAGED, "tiny")
 _ARTEFACT = "model.tar.gz"
 _DICTIONARY = "dict.txt"
 
@@ -52,8 +53,10 @@ def make_base_model(repository: Repository, source: str, indent: int = INDENT) -
     UserError when the source does not exist or cannot be packaged.
     """
     if source not in NAMED_SOURCES and not Path(source).exists():
-        known = " and ".join(NAMED_SOURCES[:1])
-        raise UserError(f"There is no model {source}: give a folder, a model.tar.gz or {known}.")
+        known = ", ".join(PACKAGED)
+        raise UserError(
+            f"There is no model {source}: give a folder, a model.tar.gz or one of {known}."
+        )
     artefact = repository.cache / "base-models" / _identity(repository, source) / _ARTEFACT
     if not artefact.is_file():
         message = f"Packaging {source_name(source)} (once; this takes about a minute) ..."

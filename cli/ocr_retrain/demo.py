@@ -59,8 +59,8 @@ def run_demo(repository: Repository, options: DemoOptions) -> None:
     with _local_cloud(repository, options, narrator) as cloud:
         with narrator.step("Register and deploy the base model"):
             narrator.say(
-                f"{PRETRAINED}: PaddleOCR's pretrained recognizer, its weights recovered into "
-                "the trainable network."
+                f"{PRETRAINED}: PaddleOCR's pretrained recognizer, its neck and head made "
+                "trainable again."
             )
             bootstrap(cloud, repository, PRETRAINED, STEP_INDENT)
         with narrator.step("Prepare the data"):

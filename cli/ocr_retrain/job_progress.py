@@ -2,7 +2,7 @@
 
 The jobs print ``epoch=2/3 step=40/66 loss=1.2345 learning_rate=0.00035 images_per_second=81.2``,
 ``epoch=2/3 dev_exact_match=0.8731 dev_lines=120`` and ``slice=handwriting lines=64/200``, and
-before the first epoch, which takes a while to begin, ``new_lines=1020 replay_lines=437 ...``.
+before the first epoch ``new_lines=1020 replay_lines=437 ...`` and ``encoded=640/3991``.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ def _after(progress: JobProgress, line: str) -> JobProgress:
         return replace(progress, slice_name=values["slice"], done=done, total=total, note="")
     if "new_lines" in values:
         return replace(progress, note=f"preparing {values['new_lines']} new lines and others")
+    if "encoded" in values:
+        return replace(progress, note=f"preparing pictures, {values['encoded']} done")
     if "epoch" not in values:
         return replace(progress, note=line) if _SENTENCE.match(line) else progress
     epoch, epochs = _of(values["epoch"])

@@ -51,10 +51,15 @@ class Problem(BaseModel):
 
 
 class ValidationSummary(BaseModel):
-    """What validation said, in short."""
+    """What validation said, in short; ``character_notes`` are sentences about new characters."""
 
     train_lines: int = 0
     holdout_lines: int = 0
+    new_character_count: int = 0
+    new_characters_first: list[str] = []
+    rare_character_count: int = 0
+    rare_characters_first: list[str] = []
+    character_notes: list[str] = []
     report: str = ""
     problems: list[Problem] = []
 

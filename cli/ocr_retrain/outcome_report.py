@@ -28,7 +28,10 @@ def outcome_report(result: RunResult, verdict: Verdict | None) -> Group:
     if verdict is not None:
         parts += [verdict_table(verdict.slices), reasons(verdict.reasons)]
     if result.output is not None:
-        parts += problems(result.output.validation.problems, result.output.validation.report)
+        validation = result.output.validation
+        if validation.character_notes:
+            parts.append(reasons(validation.character_notes))
+        parts += problems(validation.problems, validation.report)
     return Group(*parts)
 
 

@@ -1,7 +1,5 @@
 """The characters a model can write. Pure."""
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 # PaddleOCR adds the space itself (use_space_char), so dictionaries mostly do not list it.
@@ -12,7 +10,7 @@ _ALWAYS_KNOWN = frozenset(" ")
 class Dictionary:
     """The characters of one model."""
 
-    characters: frozenset[str]
+    characters: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, content: str) -> "Dictionary":
@@ -26,8 +24,3 @@ class Dictionary:
             for each in dict.fromkeys(text)
             if each not in self.characters and each not in _ALWAYS_KNOWN
         )
-
-
-def count_lines(unknown: Iterable[str]) -> dict[str, int]:
-    """Count lines per unknown character, most frequent first."""
-    return dict(Counter(unknown).most_common())

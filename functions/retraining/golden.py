@@ -5,21 +5,26 @@ from collections import defaultdict
 from retraining import s3_layout
 from retraining.label_files import DatasetFiles, OutsideDatasetError, parse_label_file
 from retraining.lines import Line
+from retraining.normalization import Normalization
 from retraining.planning import GoldenSet
 from retraining.storage import Bucket
 
 
-def load_golden_sets(bucket: Bucket) -> tuple[GoldenSet, ...]:
-    """Read all golden sets, by name."""
+def load_golden_sets(bucket: Bucket, normalization: Normalization) -> tuple[GoldenSet, ...]:
+    """Read all golden sets, by name; their texts are normalised like those of a drop."""
     files: dict[str, list[str]] = defaultdict(list)
     for each in bucket.list(s3_layout.GOLDEN):
         name, slash, relative = each.key.removeprefix(s3_layout.GOLDEN).partition("/")
         if slash and relative:
             files[name].append(relative)
-    return tuple(_load(name, relatives, bucket) for name, relatives in sorted(files.items()))
+    return tuple(
+        _load(name, relatives, bucket, normalization) for name, relatives in sorted(files.items())
+    )
 
 
-def _load(name: str, relatives: list[str], bucket: Bucket) -> GoldenSet:
+def _load(
+    name: str, relatives: list[str], bucket: Bucket, normalization: Normalization
+) -> GoldenSet:
     root = f"{s3_layout.GOLDEN}{name}/"
     known = DatasetFiles(relatives)
     lines: dict[str, Line] = {}
@@ -34,7 +39,7 @@ def _load(name: str, relatives: list[str], bucket: Bucket) -> GoldenSet:
             if image is None:
                 dropped += 1
             else:
-                lines.setdefault(image, Line(root + image, each.text))
+                lines.setdefault(image, Line(root + image, normalization.text(each.text)))
     return GoldenSet(name, tuple(lines.values()), dropped)
 
 

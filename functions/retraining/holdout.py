@@ -1,6 +1,6 @@
 """Splits usable lines into train and holdout by the images' content. Pure."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from retraining.lines import Line
@@ -12,12 +12,14 @@ _SPACE = 16**8
 class UsableLine:
     """A line whose image was read: ``sha256`` is of the image's bytes.
 
-    ``own_holdout`` is true when the dataset's own val.txt names the line.
+    ``own_holdout`` is true when the dataset's own val.txt names the line, ``where`` the place for a
+    person.
     """
 
     line: Line
     sha256: str
     own_holdout: bool
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class Split:
         """Take images that are held out elsewhere away from training."""
         kept = tuple(each for each in self.train_lines if each.sha256 not in held)
         return Split(kept, self.holdout_lines, self.rule)
+
+    def only(self, usable: Callable[[UsableLine], bool]) -> "Split":
+        """Keep the lines that can be used, on the side they are on."""
+        return Split(
+            tuple(each for each in self.train_lines if usable(each)),
+            tuple(each for each in self.holdout_lines if usable(each)),
+            self.rule,
+        )
 
 
 def split(lines: Sequence[UsableLine], percent: int, enough_to_judge: int) -> Split:

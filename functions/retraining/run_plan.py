@@ -9,6 +9,8 @@ from retraining.golden import load_golden_sets
 from retraining.ledger import Ledger
 from retraining.ledger_items import Dataset
 from retraining.lines import format_lines, parse_lines
+from retraining.new_characters import format_characters, parse_characters
+from retraining.normalization import Normalization
 from retraining.planning import (
     DatasetLines,
     GoldenSet,
@@ -44,6 +46,7 @@ class Planned(TypedDict):
     plan: str
     new_lines: int
     replay_lines: int
+    new_characters: int
     slices: int
 
 
@@ -68,15 +71,20 @@ def plan_training(
         for each in ledger.datasets()
         if each.trained_train_uri and each.name not in set(datasets)
     ]
-    earlier = [_earlier_dataset(each, bucket) for each in trained]
-    golden = load_golden_sets(bucket)
+    normalization = settings.text_normalization
+    earlier = [_earlier_dataset(each, bucket, normalization) for each in trained]
+    golden = load_golden_sets(bucket, normalization)
     plan = make_plan(new, earlier, golden, replay_ratio=ratio, salt=run_id)
     if not plan.train:
         raise PlanningError(f"Run {run_id} has no usable line to train on; drop labelled lines.")
     used = [each.name for each in new if each.train]
     parameters = _hyperparameters(run_id, champion, used, settings.hyperparameters)
-    _write_inputs(run_id, plan, bucket)
-    about = _about(run_id, plan, champion, used, earlier, golden, parameters)
+    characters = parse_characters(bucket.read_text(s3_layout.new_characters(run_id)))
+    _write_inputs(run_id, plan, characters, bucket)
+    about = {
+        **_about(run_id, plan, champion, used, earlier, golden, parameters),
+        "new_characters": list(characters),
+    }
     return {
         "champion_package_arn": champion.arn,
         "champion_model_data": champion.model_data,
@@ -92,6 +100,7 @@ def plan_training(
         "plan": bucket.write_json(s3_layout.plan(run_id), about),
         "new_lines": len(plan.train) + len(plan.dev),
         "replay_lines": len(plan.replay),
+        "new_characters": len(characters),
         "slices": len(plan.slices),
     }
 
@@ -104,12 +113,17 @@ def _new_dataset(run_id: str, name: str, bucket: Bucket) -> DatasetLines:
     )
 
 
-def _earlier_dataset(dataset: Dataset, bucket: Bucket) -> DatasetLines:
+def _earlier_dataset(
+    dataset: Dataset, bucket: Bucket, normalization: Normalization
+) -> DatasetLines:
     existing = {each.key for each in bucket.list(s3_layout.dataset_prefix(dataset.name))}
     train = parse_lines(bucket.read_text(bucket.key(dataset.trained_train_uri)))
     holdout = parse_lines(bucket.read_text(bucket.key(dataset.trained_holdout_uri)))
+    # They were normalised by the rules of their time; mixed rules would teach two spellings.
     return DatasetLines(
-        dataset.name, only_existing(train, existing), only_existing(holdout, existing)
+        dataset.name,
+        normalization.lines(only_existing(train, existing)),
+        normalization.lines(only_existing(holdout, existing)),
     )
 
 
@@ -130,10 +144,12 @@ def _hyperparameters(
     return {**given, **own}
 
 
-def _write_inputs(run_id: str, plan: Plan, bucket: Bucket) -> None:
+def _write_inputs(run_id: str, plan: Plan, characters: Sequence[str], bucket: Bucket) -> None:
     labels, slices = s3_layout.labels_prefix(run_id), s3_layout.slices_prefix(run_id)
     for name, lines in (("train", plan.train), ("dev", plan.dev), ("replay", plan.replay)):
         bucket.write_text(f"{labels}{name}.txt", format_lines(lines))
+    if characters:
+        bucket.write_text(s3_layout.characters_to_add(run_id), format_characters(characters))
     for each in plan.slices:
         bucket.write_text(f"{slices}{each.file}", format_lines(each.lines))
     bucket.write_json(f"{slices}slices.json", slices_index(plan.slices))

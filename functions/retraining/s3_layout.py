@@ -50,6 +50,11 @@ def validation_report(run_id: str) -> str:
     return f"runs/{run_id}/validation.json"
 
 
+def new_characters(run_id: str) -> str:
+    """Characters that the champion cannot write and the candidate is to learn, one per line."""
+    return f"runs/{run_id}/new_characters.txt"
+
+
 def plan(run_id: str) -> str:
     """What a run trains and evaluates on."""
     return f"runs/{run_id}/plan.json"
@@ -58,6 +63,11 @@ def plan(run_id: str) -> str:
 def labels_prefix(run_id: str) -> str:
     """The label files the training job reads."""
     return f"runs/{run_id}/labels/"
+
+
+def characters_to_add(run_id: str) -> str:
+    """What the training job reads of them; there is none when there is nothing to add."""
+    return f"{labels_prefix(run_id)}new_characters.txt"
 
 
 def training_manifest(run_id: str) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from retraining.normalization import Normalization
+
 
 class SettingsError(Exception):
     """The environment is incomplete or holds a value that cannot be used."""
@@ -17,9 +19,13 @@ def _hyperparameters(given: object) -> object:
     if not isinstance(values, dict):
         raise ValueError("must be a JSON object")
     return {
-        key: str(value).lower() if isinstance(value, bool) else str(value)
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for key, value in values.items()
     }
+
+
+def _normalization(given: object) -> object:
+    return Normalization.parse(given) if isinstance(given, str) else given
 
 
 Percent = Annotated[int, Field(ge=1, le=50)]
@@ -49,6 +55,11 @@ class Settings(BaseModel):
     min_slice_lines: Annotated[int, Field(ge=1)] = 20
     significance: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
     require_approval: bool = False
+    grow_dictionary: bool = True
+    min_character_lines: Annotated[int, Field(ge=1)] = 5
+    text_normalization: Annotated[Normalization, BeforeValidator(_normalization)] = (
+        Normalization.parse("compose,spaces")
+    )
     hyperparameters: Annotated[dict[str, str], BeforeValidator(_hyperparameters)] = Field(
         default_factory=dict
     )

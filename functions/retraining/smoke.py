@@ -14,6 +14,7 @@ from retraining import s3_layout
 from retraining.golden import load_golden_sets
 from retraining.ledger import Ledger
 from retraining.lines import Line, parse_lines, rank
+from retraining.normalization import Normalization
 from retraining.planning import only_existing, share_evenly
 from retraining.storage import Bucket
 
@@ -72,10 +73,14 @@ class EndpointReader:
 
 
 def smoke_test(
-    reader: EndpointReader, bucket: Bucket, ledger: Ledger, minimum_accuracy: float
+    reader: EndpointReader,
+    bucket: Bucket,
+    ledger: Ledger,
+    minimum_accuracy: float,
+    normalization: Normalization,
 ) -> SmokeTest:
     """Read up to 20 known lines; all must be answered and enough of them read exactly."""
-    lines = choose_lines(_known_lines(bucket, ledger))
+    lines = choose_lines(_known_lines(bucket, ledger, normalization))
     if not lines:
         return _blank_line(reader)
     right = 0
@@ -110,18 +115,24 @@ def choose_lines(sets: Sequence[tuple[str, Sequence[Line]]]) -> tuple[Line, ...]
     )
 
 
-def _known_lines(bucket: Bucket, ledger: Ledger) -> list[tuple[str, Sequence[Line]]]:
-    golden = [(each.name, each.lines) for each in load_golden_sets(bucket) if each.lines]
-    return list(golden) or _holdouts(bucket, ledger)
+def _known_lines(
+    bucket: Bucket, ledger: Ledger, normalization: Normalization
+) -> list[tuple[str, Sequence[Line]]]:
+    sets = load_golden_sets(bucket, normalization)
+    golden = [(each.name, each.lines) for each in sets if each.lines]
+    return list(golden) or _holdouts(bucket, ledger, normalization)
 
 
-def _holdouts(bucket: Bucket, ledger: Ledger) -> list[tuple[str, Sequence[Line]]]:
+def _holdouts(
+    bucket: Bucket, ledger: Ledger, normalization: Normalization
+) -> list[tuple[str, Sequence[Line]]]:
     found: list[tuple[str, Sequence[Line]]] = []
     for dataset in ledger.datasets():
         if dataset.trained_holdout_uri:
             lines = parse_lines(bucket.read_text(bucket.key(dataset.trained_holdout_uri)))
             existing = {each.key for each in bucket.list(s3_layout.dataset_prefix(dataset.name))}
-            found.append((dataset.name, only_existing(lines, existing)))
+            present = only_existing(lines, existing)
+            found.append((dataset.name, normalization.lines(present)))
     return [(name, lines) for name, lines in found if lines]
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from retraining import s3_layout
-from retraining.dictionary import Dictionary, count_lines
+from retraining.character_check import KnownCharacters, NotKnown, check_characters
+from retraining.dictionary import Dictionary
 from retraining.drops import Drop, DropLine, read_drop
 from retraining.holdout import Split, UsableLine, split
 from retraining.images import LARGEST_FILE_BYTES, ImageCheck, check_image
@@ -14,6 +15,8 @@ from retraining.label_files import Problem
 from retraining.ledger import Ledger
 from retraining.ledger_items import DatasetLines, Upload
 from retraining.lines import Line, format_lines
+from retraining.new_characters import Growth, format_characters
+from retraining.normalization import Normalization, Normalized, count_changes
 from retraining.registry import Registry
 from retraining.settings import Settings
 from retraining.storage import Bucket, NoSuchObjectError
@@ -23,20 +26,12 @@ READERS = 24
 
 
 @dataclass(frozen=True)
-class _Dictionary:
-    """The champion's characters, or why they are not checked."""
-
-    known: Dictionary | None
-    note: str
-
-
-@dataclass(frozen=True)
-class _Usable:
-    """The lines of a drop that can be used, and what is wrong with the others."""
+class _Readable:
+    """The lines of a drop whose image can be read, and what is wrong with the others."""
 
     lines: tuple[UsableLine, ...]
+    normalized: tuple[Normalized, ...]
     problems: tuple[Problem, ...]
-    unknown: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -76,36 +71,44 @@ class Validator:
         return report.as_answer(uri)
 
     def _finish(self, report: Report, drops: Sequence[Drop]) -> Report:
-        dictionary = self._dictionary()
         images = self._check_images([line for each in drops for line in each.lines])
-        usable = [_usable(each, images, dictionary.known) for each in drops]
-        splits = self._split(usable)
-        for drop, parts in zip(drops, splits, strict=True):
+        readable = [_readable(each, images, self.settings.text_normalization) for each in drops]
+        growth = Growth(self.settings.grow_dictionary, self.settings.min_character_lines)
+        usable = check_characters(self._split(readable), self._known(), growth)
+        for drop, parts in zip(drops, usable.parts, strict=True):
             self._write(report.run_id, drop.dataset, parts)
+        self.bucket.write_text(
+            s3_layout.new_characters(report.run_id), format_characters(usable.new)
+        )
         return Report(
             run_id=report.run_id,
             complete=report.complete,
             give_up_waiting=report.give_up_waiting,
-            datasets=[_used(drop, parts) for drop, parts in zip(drops, splits, strict=True)],
+            datasets=[_used(drop, parts) for drop, parts in zip(drops, usable.parts, strict=True)],
             missing=report.missing,
-            problems=[*report.problems, *(found for each in usable for found in each.problems)],
-            unknown_characters=count_lines(each for found in usable for each in found.unknown),
-            notes=[dictionary.note] if dictionary.note else [],
+            problems=[
+                *report.problems,
+                *(found for each in readable for found in each.problems),
+                *usable.problems,
+            ],
+            normalised=count_changes(found for each in readable for found in each.normalized),
+            characters=usable.findings,
         )
 
-    def _dictionary(self) -> _Dictionary:
+    def _known(self) -> KnownCharacters:
         champion = self.registry.latest_approved()
         if champion is None:
-            return _Dictionary(None, "There is no approved model; characters were not checked.")
+            return NotKnown("There is no approved model; characters were not checked.")
         if not champion.dictionary_uri:
-            about = f"{champion.arn} has no dictionary_uri; characters were not checked."
-            return _Dictionary(None, about)
+            return NotKnown(f"{champion.arn} has no dictionary_uri; characters were not checked.")
         try:
             content = self.bucket.read_text(self.bucket.key(champion.dictionary_uri))
         except (NoSuchObjectError, UnicodeDecodeError, ValueError) as error:
-            about = f"The dictionary of {champion.arn} cannot be read ({error}); not checked."
-            return _Dictionary(None, about)
-        return _Dictionary(Dictionary.parse(content), "")
+            return NotKnown(
+                f"The dictionary of {champion.arn} cannot be read ({error}); "
+                "characters were not checked."
+            )
+        return Dictionary.parse(content)
 
     def _check_images(self, lines: Sequence[DropLine]) -> Mapping[str, ImageCheck]:
         """Read every image once. Only the results are kept, never the bytes."""
@@ -123,10 +126,10 @@ class Validator:
         except NoSuchObjectError:
             return ImageCheck("", "the file was deleted while the dataset was read")
 
-    def _split(self, usable: Sequence[_Usable]) -> list[Split]:
+    def _split(self, readable: Sequence[_Readable]) -> list[Split]:
         parts = [
             split(each.lines, self.settings.holdout_percent, self.settings.min_slice_lines)
-            for each in usable
+            for each in readable
         ]
         # The same image in two datasets may be held out in only one of them: holdout wins.
         held = {sha for each in parts for sha in each.held_images}
@@ -158,24 +161,23 @@ class Validator:
             )
 
 
-def _usable(drop: Drop, images: Mapping[str, ImageCheck], dictionary: Dictionary | None) -> _Usable:
+def _readable(
+    drop: Drop, images: Mapping[str, ImageCheck], normalization: Normalization
+) -> _Readable:
     lines: list[UsableLine] = []
+    normalized: list[Normalized] = []
     problems: list[Problem] = []
-    unknown: list[str] = []
     for each in drop.lines:
         check = images[each.image]
-        missing = dictionary.unknown(each.text) if dictionary else ()
         if check.problem:
             about = f"{each.image}: {check.problem}"
             problems.append(Problem("unreadable_image", each.where, about))
-        elif missing:
-            unknown.extend(missing)
-            about = f"the model cannot write {', '.join(map(repr, missing))}"
-            problems.append(Problem("unknown_character", each.where, about))
-        else:
-            line = Line(each.image, each.text)
-            lines.append(UsableLine(line, check.sha256, each.own_holdout))
-    return _Usable(tuple(lines), tuple(problems), tuple(unknown))
+            continue
+        normal = normalization.apply(each.text)
+        normalized.append(normal)
+        line = Line(each.image, normal.text)
+        lines.append(UsableLine(line, check.sha256, each.own_holdout, each.where))
+    return _Readable(tuple(lines), tuple(normalized), tuple(problems))
 
 
 def _found(drop: Drop) -> DatasetReport:

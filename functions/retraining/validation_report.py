@@ -1,12 +1,14 @@
 """What a validation found, for people and for the state machine. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from retraining.character_findings import CharacterFindings
 from retraining.label_files import Problem
 
 MOST_MISSING_NAMED = 20
+MOST_CHARACTERS_NAMED = 20
 MOST_EXAMPLES = 5
 
 _IN_WORDS = {
@@ -34,7 +36,10 @@ class ProblemSummary(TypedDict):
 
 
 class Validation(TypedDict):
-    """What the state machine is told; everything by name lies at ``report``."""
+    """What the state machine is told; everything by name lies at ``report``.
+
+    ``character_notes`` are whole sentences for people.
+    """
 
     complete: bool
     give_up_waiting: bool
@@ -42,6 +47,11 @@ class Validation(TypedDict):
     missing_first: list[str]
     train_lines: int
     holdout_lines: int
+    new_character_count: int
+    new_characters_first: list[str]
+    rare_character_count: int
+    rare_characters_first: list[str]
+    character_notes: list[str]
     report: str
     problems: list[ProblemSummary]
     reason: str
@@ -69,8 +79,8 @@ class Report:
     datasets: Sequence[DatasetReport]
     missing: Sequence[str]
     problems: Sequence[Problem]
-    unknown_characters: dict[str, int] = field(default_factory=dict)
-    notes: Sequence[str] = ()
+    normalised: Mapping[str, int] = field(default_factory=dict)
+    characters: CharacterFindings = field(default_factory=CharacterFindings)
 
     @property
     def train_lines(self) -> int:
@@ -119,7 +129,7 @@ class Report:
             "train_lines": self.train_lines,
             "holdout_lines": self.holdout_lines,
             "reason": self.reason,
-            "notes": list(self.notes),
+            "notes": self.characters.sentences(),
             "datasets": [
                 {
                     "name": each.name,
@@ -132,7 +142,8 @@ class Report:
                 for each in self.datasets
             ],
             "missing": list(self.missing),
-            "unknown_characters": self.unknown_characters,
+            "normalised": dict(self.normalised),
+            **self.characters.as_json(),
             "problems": [
                 {"code": code, "count": len(found), "all": found}
                 for code, found in _by_code(self.problems).items()
@@ -148,6 +159,11 @@ class Report:
             "missing_first": list(self.missing[:MOST_MISSING_NAMED]),
             "train_lines": self.train_lines,
             "holdout_lines": self.holdout_lines,
+            "new_character_count": len(self.characters.new),
+            "new_characters_first": list(self.characters.new)[:MOST_CHARACTERS_NAMED],
+            "rare_character_count": len(self.characters.rare),
+            "rare_characters_first": list(self.characters.rare)[:MOST_CHARACTERS_NAMED],
+            "character_notes": self.characters.sentences(),
             "report": report_uri,
             "problems": summarize(self.problems),
             "reason": self.reason,

@@ -1,8 +1,8 @@
-"""Small labelled folders of digit strings, as a user would drop them."""
+"""Small labelled folders of drawn lines, mostly digits, as a user would drop them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +44,11 @@ def _noisy(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def texts(count: int, rng: np.random.Generator) -> list[str]:
-    """Strings of three to six digits."""
-    return ["".join(rng.choice(list("0123456789"), rng.integers(3, 7))) for _ in range(count)]
+def texts(
+    count: int, rng: np.random.Generator, characters: Sequence[str] = "0123456789"
+) -> list[str]:
+    """Strings of three to six characters, digits if nothing else is said."""
+    return ["".join(rng.choice(list(characters), rng.integers(3, 7))) for _ in range(count)]
 
 
 def write_folder(
@@ -61,15 +63,34 @@ def write_folder(
     ``labels`` changes what the label files say, not what is drawn.
     """
     rng = np.random.default_rng(seed)
-    (root / "images").mkdir(parents=True)
-    (root / "labels").mkdir()
     for name, count in label_files.items():
         drawn = texts(count, rng)
-        rows = []
-        said = labels(drawn)
-        for index, (text, label) in enumerate(zip(drawn, said, strict=True)):
-            image = f"images/{name}-{index:04d}.png"
-            draw(text, rng).save(root / image)
-            rows.append(f"{image}\t{label}\n")
-        (root / "labels" / f"{name}.txt").write_text("".join(rows), encoding="utf-8")
+        _write(root, draw, name, zip(drawn, labels(drawn), strict=True), rng)
     return root
+
+
+def write_texts(
+    root: Path, draw: Draw, label_files: Mapping[str, Sequence[tuple[str, str]]], seed: int
+) -> Path:
+    """Write images/ and the named label files: what is drawn and what is said of every line."""
+    rng = np.random.default_rng(seed)
+    for name, lines in label_files.items():
+        _write(root, draw, name, lines, rng)
+    return root
+
+
+def _write(
+    root: Path,
+    draw: Draw,
+    name: str,
+    lines: Iterable[tuple[str, str]],
+    rng: np.random.Generator,
+) -> None:
+    (root / "images").mkdir(parents=True, exist_ok=True)
+    (root / "labels").mkdir(exist_ok=True)
+    rows = []
+    for index, (text, label) in enumerate(lines):
+        image = f"images/{name}-{index:04d}.png"
+        draw(text, rng).save(root / image)
+        rows.append(f"{image}\t{label}\n")
+    (root / "labels" / f"{name}.txt").write_text("".join(rows), encoding="utf-8")

@@ -6,16 +6,24 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from localcloud import lifecycle
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_stepfunctions import SFNClient
+
+
+ROOT = Path(__file__).resolve().parents[2]
+HYPERPARAMETERS = json.dumps({"epochs": "8", "generic_lines": "200", "learning_rate": "0.002"})
 
 
 @dataclass(frozen=True)
@@ -101,3 +109,27 @@ class Stack:
         """A JSON object in the stack's bucket."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         return json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    def read_text(self, uri: str) -> str:
+        """A text object in the stack's bucket."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8")
+
+
+@contextmanager
+def running(home: Path, parameters: Mapping[str, str]) -> Iterator[Stack]:
+    """A local cloud with a tiny base model registered and served, for as long as it is needed."""
+    connection = lifecycle.start(
+        home,
+        ROOT,
+        parameters={"Hyperparameters": HYPERPARAMETERS, **parameters},
+        bind_to_this_process=True,
+        on_progress=lambda _: None,
+    )
+    try:
+        stack = Stack(home, connection.environment(), dict(connection.outputs))
+        booted = stack.run("bootstrap", "--model", "tiny")
+        assert booted.code == 0, booted.stderr
+        yield stack
+    finally:
+        lifecycle.stop(home)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ocr_retrain.base_model import PRETRAINED
+from ocr_retrain.base_model import PACKAGED, PRETRAINED
 from ocr_retrain.bootstrap import bootstrap
 from ocr_retrain.commands.options import CloudOption, JsonOption, StackOption, connect_and_say
 from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
@@ -19,8 +19,8 @@ def bootstrap_command(
         str,
         typer.Option(
             "--model",
-            help=f"{PRETRAINED}, a folder with best_accuracy.pdparams, config.yml and dict.txt, "
-            "or a model.tar.gz.",
+            help=f"{', '.join(PACKAGED)}, a folder with a checkpoint (*.pdparams, config.yml, "
+            "dict.txt) or an inference model, or a model.tar.gz.",
         ),
     ] = PRETRAINED,
     as_json: JsonOption = False,

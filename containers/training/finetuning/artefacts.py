@@ -14,8 +14,8 @@ from finetuning.configuration import (
     recognizer_config,
     write_config,
 )
-from finetuning.export import export_recognizer
-from finetuning.networks import Network, build_network, load_into, read_weights
+from finetuning.families import FAMILY_KEY, Family, family_of
+from finetuning.networks import Network, load_into, read_weights
 from finetuning.versions import installed_versions
 from finetuning.weights import load_weights, save_weights
 from recognition.artefact import (
@@ -29,7 +29,7 @@ from recognition.artefact import (
 )
 from recognition.dictionary import CharacterDictionary
 
-_FAMILIES = {"PPLCNetV3": "pp-ocrv4-mobile", "TinyBackbone": "tiny"}
+RECIPE = "recipe.yml"
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,18 @@ class TrainableModel:
     image_shape: tuple[int, int, int]
 
     @property
-    def family(self) -> str:
-        """The name of the network's kind in manifests."""
-        backbone = str(self.architecture["Backbone"]["name"])
-        return _FAMILIES.get(backbone, backbone.lower())
+    def family(self) -> Family:
+        """The network's kind. Raises ConfigError when it is not known."""
+        return family_of(self.architecture)
 
     @property
     def config(self) -> Config:
         """PaddleOCR's configuration of the model."""
-        return recognizer_config(self.architecture, self.image_shape)
+        family = self.family
+        architecture = {**self.architecture, FAMILY_KEY: family.name}
+        config = recognizer_config(architecture, self.image_shape)
+        config["Global"]["model_name"] = family.model_name
+        return config
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,12 @@ def load_model(model_dir: Path) -> tuple[TrainableModel, Manifest]:
     Raises ArtefactError, ConfigError, DictionaryError or WeightsError when it is not usable.
     """
     manifest = read_manifest(model_dir)
-    manifest.verify(model_dir, (WEIGHTS, CONFIG, DICTIONARY))
+    manifest.verify(model_dir, (CONFIG,))
     config = read_config(model_dir / CONFIG)
+    family = family_of(config["Architecture"])
+    manifest.verify(model_dir, family.files)
     dictionary = CharacterDictionary.read(model_dir / DICTIONARY)
-    network = build_network(config["Architecture"], dictionary.classes)
+    network = family.build(config["Architecture"], dictionary.classes, model_dir)
     load_into(network, load_weights(model_dir / WEIGHTS))
     model = TrainableModel(network, dictionary, config["Architecture"], image_shape_of(config))
     return model, manifest
@@ -82,9 +87,11 @@ def write_model(
     lineage: Lineage,
     metrics: Mapping[str, float | int | str | None],
     model_dir: Path,
+    recipe: str = "",
 ) -> Manifest:
     """Write every file of the artefact; the manifest comes last, so that its presence means done.
 
+    `recipe` is the YAML text of recipe.yml, which says how the model was trained; none for "".
     Raises ExportError when the network cannot be exported.
     """
     model_dir.mkdir(parents=True, exist_ok=True)
@@ -92,7 +99,9 @@ def write_model(
     save_weights(read_weights(model.network), model_dir / WEIGHTS)
     write_config(model.config, model_dir / CONFIG)
     model.dictionary.write(model_dir / DICTIONARY)
-    export_recognizer(model.network, model.dictionary, model.image_shape, model_dir)
+    model.family.export(model, model_dir)
+    if recipe:
+        (model_dir / RECIPE).write_text(recipe, encoding="utf-8")
     manifest = Manifest(
         run_id=lineage.run_id,
         parent_package_arn=lineage.parent_package_arn,
@@ -100,7 +109,7 @@ def write_model(
         dictionary_size=len(model.dictionary),
         metrics=dict(metrics),
         versions=installed_versions(),
-        family=model.family,
+        family=model.family.name,
         image_shape=model.image_shape,
     )
     write_manifest(manifest, model_dir)

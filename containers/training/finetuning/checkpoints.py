@@ -25,11 +25,16 @@ _GROUPS = ("weights", "optimizer", "best")
 
 @dataclass(frozen=True)
 class Position:
-    """Where training stands: whole epochs done, steps done of the next, the best score so far."""
+    """Where training stands: whole epochs done, steps done of the next, the best score so far.
+
+    Random numbers and the order of the lines follow from the job's seed and this position, so that
+    nothing else needs to be kept of them.
+    """
 
     epoch: int
     step: int
     best_score: float | None
+    epochs_since_gain: int = 0
 
 
 @dataclass(frozen=True)

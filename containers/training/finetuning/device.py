@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import paddle
 
 
@@ -46,6 +48,16 @@ class Device:
     def is_gpu(self) -> bool:
         """Whether a GPU computes."""
         return self.name == "gpu"
+
+    def tensor(self, array: npt.NDArray[np.float32]) -> paddle.Tensor:
+        """Return the array on the device.
+
+        To a GPU it goes through page-locked memory, so that the copy runs beside the computation.
+        """
+        if not self.is_gpu:
+            return paddle.to_tensor(array)
+        pinned = paddle.to_tensor(array, place=paddle.CUDAPinnedPlace())
+        return pinned.cuda(blocking=False)
 
     @contextmanager
     def precision(self) -> Iterator[None]:

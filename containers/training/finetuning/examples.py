@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,40 +13,80 @@ from finetuning.parts import Inputs, TrainedPart
 from finetuning.samples import Resolution, Sample
 from finetuning.storage import ArrayStore
 from recognition.images import Pixels
-from recognition.preprocessing import scale_line
+from recognition.preprocessing import Tensor, scale_line
 
 _CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Example:
-    """One line of a batch: the outputs that spell it and its encoded picture."""
-
-    targets: tuple[int, ...]
-    inputs: Inputs
-
-
-@dataclass(frozen=True)
 class EncodedLines:
-    """Lines with one or more stored views each."""
+    """Lines with one or more stored views each.
+
+    `old` tells lines of what the champion knows from new ones. `repeats` says how often a line is
+    shown per epoch, each time in another view.
+    """
 
     samples: tuple[Sample, ...]
     views: tuple[tuple[int, ...], ...]
     store: ArrayStore
+    old: bool = False
+    repeats: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def example(self, index: int, epoch: int) -> Example:
-        """Return a line as the epoch shows it."""
-        views = self.views[index]
-        stored = views[epoch % len(views)]
-        return Example(self.samples[index].targets, self.store[stored])
+    def members(self) -> list[Member]:
+        """Return what an epoch shows of these lines."""
+        repeats = self.repeats or (1,) * len(self)
+        return [
+            Member(self, index, repeat)
+            for index, count in enumerate(repeats)
+            for repeat in range(count)
+        ]
 
-    def width(self, index: int, epoch: int, part: TrainedPart) -> int:
-        """Return the width class of a line in that epoch."""
+    def inputs(self, index: int, turn: int = 0) -> Inputs:
+        """Return a line as stored for its turn: views take turns."""
+        return self.store[self._stored(index, turn)]
+
+    def width(self, index: int, part: TrainedPart, turn: int = 0) -> int:
+        """Return the width class of a line in that turn."""
+        return part.width(self.store.shape(self._stored(index, turn)))
+
+    def _stored(self, index: int, turn: int) -> int:
         views = self.views[index]
-        return part.width(self.store.shape(views[epoch % len(views)]))
+        return views[turn % len(views)]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One appearance of a line in an epoch."""
+
+    lines: EncodedLines
+    index: int
+    repeat: int
+
+    def turn(self, epoch: int) -> int:
+        """Return which view it shows: no two appearances of neighbouring epochs share one."""
+        repeats = self.lines.repeats[self.index] if self.lines.repeats else 1
+        return epoch * repeats + self.repeat
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines of one width that go through the network together: [lines, ...] and what they say."""
+
+    batch: Tensor
+    targets: tuple[tuple[int, ...], ...]
+    old: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def pieces(self, most: int) -> Iterator[Group]:
+        """Yield the lines in pieces of at most so many."""
+        for start in range(0, len(self), most):
+            span = slice(start, start + most)
+            yield Group(self.batch[span], self.targets[span], self.old[span])
 
 
 @dataclass(frozen=True)
@@ -57,9 +98,11 @@ class Encoder:
     pixels: ArrayStore
     store: ArrayStore
     seed: int
-    check_stop: Callable[[], None]
+    progress: Callable[[int], None]
 
-    def encode(self, samples: Sequence[Sample], views: int = 1) -> EncodedLines:
+    def encode(
+        self, samples: Sequence[Sample], *, views: int = 1, old: bool = False
+    ) -> EncodedLines:
         """Encode every line as it is and in `views - 1` distorted views."""
         found: list[list[int]] = [[] for _ in samples]
         for view in range(views):
@@ -68,8 +111,8 @@ class Encoder:
                 pictures = [self._picture(sample, view) for sample in chunk]
                 for offset, inputs in enumerate(self.part.encode(pictures)):
                     found[start + offset].append(self.store.append(inputs))
-                self.check_stop()
-        return EncodedLines(tuple(samples), tuple(tuple(item) for item in found), self.store)
+                self.progress(len(chunk))
+        return EncodedLines(tuple(samples), tuple(tuple(item) for item in found), self.store, old)
 
     def _picture(self, sample: Sample, view: int) -> Pixels:
         pixels = self.pixels[sample.pixels]
@@ -90,16 +133,31 @@ class Mixture:
     seed: int
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self.parts)
+        return sum(sum(part.repeats) if part.repeats else len(part) for part in self.parts)
 
     @property
     def steps(self) -> int:
         """Batches per epoch."""
         return -(-len(self) // self.batch_size)
 
-    def batches(self, epoch: int, first: int) -> Iterator[list[tuple[EncodedLines, int]]]:
+    def batches(self, epoch: int, first: int, part: TrainedPart) -> Iterator[list[Group]]:
         """Yield the epoch's batches from the given one on; the order depends on seed and epoch."""
-        members = [(part, index) for part in self.parts for index in range(len(part))]
+        members = [member for lines in self.parts for member in lines.members()]
         order = np.random.default_rng((self.seed, epoch)).permutation(len(members))
         for start in range(first * self.batch_size, len(members), self.batch_size):
-            yield [members[index] for index in order[start : start + self.batch_size]]
+            chosen = [members[index] for index in order[start : start + self.batch_size]]
+            yield _groups(chosen, epoch, part)
+
+
+def _groups(members: Sequence[Member], epoch: int, part: TrainedPart) -> list[Group]:
+    by_width: dict[int, list[Member]] = defaultdict(list)
+    for member in members:
+        by_width[member.lines.width(member.index, part, member.turn(epoch))].append(member)
+    return [
+        Group(
+            part.batch([each.lines.inputs(each.index, each.turn(epoch)) for each in together]),
+            tuple(each.lines.samples[each.index].targets for each in together),
+            tuple(each.lines.old for each in together),
+        )
+        for together in by_width.values()
+    ]

@@ -27,6 +27,7 @@ def export_recognizer(
     network: Network,
     dictionary: CharacterDictionary,
     image_shape: tuple[int, int, int],
+    model_name: str,
     model_dir: Path,
 ) -> None:
     """Write inference/{inference.json,inference.pdiparams,inference.yml,model.onnx}.
@@ -35,22 +36,26 @@ def export_recognizer(
     """
     target = model_dir / "inference"
     target.mkdir(parents=True, exist_ok=True)
-    _save_static(network, [None, image_shape[0], image_shape[1], -1], target / "inference")
+    save_static(network, [None, image_shape[0], image_shape[1], -1], target / "inference")
     _convert(target / "inference", model_dir / MODEL_ONNX)
-    _write_description(dictionary, image_shape, target / "inference.yml")
+    write_description(model_name, dictionary, image_shape, target / "inference.yml")
 
 
 def export_part(part: Network, shape: list[int | None]) -> bytes:
     """Return a part of a network (the backbone) as an ONNX model for inputs of that shape."""
     with tempfile.TemporaryDirectory() as scratch:
         prefix = Path(scratch) / "part"
-        _save_static(part, shape, prefix)
+        save_static(part, shape, prefix)
         onnx_file = prefix.with_suffix(".onnx")
         _convert(prefix, onnx_file)
         return onnx_file.read_bytes()
 
 
-def _save_static(network: Network, shape: list[int | None], prefix: Path) -> None:
+def save_static(network: Network, shape: list[int | None], prefix: Path) -> dict[str, str]:
+    """Write <prefix>.json and .pdiparams for images of that shape.
+
+    Returns the network's own names of the arrays by their names in the file. Raises ExportError.
+    """
     # Fusing and tracing change the network, and training goes on with the original.
     exported = copy.deepcopy(network)
     exported.eval()
@@ -61,6 +66,7 @@ def _save_static(network: Network, shape: list[int | None], prefix: Path) -> Non
         paddle.jit.save(traced, str(prefix))
     except Exception as error:
         raise ExportError(f"Paddle cannot export the network: {error}.") from error
+    return {tensor.name: name for name, tensor in exported.state_dict().items()}
 
 
 def _convert(prefix: Path, onnx_file: Path) -> None:
@@ -79,12 +85,15 @@ def _convert(prefix: Path, onnx_file: Path) -> None:
         raise ExportError("The network cannot be converted to ONNX: no file was written.")
 
 
-def _write_description(
-    dictionary: CharacterDictionary, image_shape: tuple[int, int, int], path: Path
+def write_description(
+    model_name: str,
+    dictionary: CharacterDictionary,
+    image_shape: tuple[int, int, int],
+    path: Path,
 ) -> None:
     """Write the inference.yml that PaddleOCR 3's inference reads beside the model."""
     description: dict[str, Any] = {
-        "Global": {"model_name": "PP-OCRv4_mobile_rec"},
+        "Global": {"model_name": model_name},
         "PreProcess": {
             "transform_ops": [
                 {"DecodeImage": {"channel_first": False, "img_mode": "BGR"}},

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
+
+from finetuning.recipes import TUNABLE, Auto, check_overrides, recipe_names
 
 
 class HyperparameterError(ValueError):
@@ -22,33 +32,44 @@ def _json_list(value: object) -> object:
         raise ValueError('expected a JSON list such as ["name"]') from error
 
 
-def _automatic(value: object) -> object:
-    return None if value in ("auto", "") else value
+# The field that holds what is gathered of the recipe's numbers; nobody can give it.
+_GATHERED = "overrides"
 
-
-_Value = TypeVar("_Value")
-_Auto = Annotated[_Value | None, BeforeValidator(_automatic)]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_json_list)]
 
 
 class Hyperparameters(BaseModel):
-    """What a training job can be told; None means that the job decides from its data.
+    """What a training job can be told; `overrides` are numbers of the recipe.
 
-    replay_ratio is the share of new lines in the mix, learning_rate the peak of a cosine schedule.
+    `remove_characters` is the only way in which a dictionary ever shrinks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     run_id: str = Field(min_length=1, max_length=63)
     parent_package_arn: str = ""
-    dataset_ids: Annotated[tuple[str, ...], BeforeValidator(_json_list)] = ()
-    recipe: Literal["auto", "head", "full"] = "auto"
-    learning_rate: _Auto[Annotated[float, Field(gt=0, le=0.1)]] = None
-    epochs: _Auto[Annotated[int, Field(ge=1, le=1000)]] = None
-    batch_size: int = Field(default=32, ge=1, le=1024)
-    replay_ratio: float = Field(default=0.7, gt=0, le=1)
-    generic_lines: _Auto[Annotated[int, Field(ge=0, le=100_000)]] = None
+    dataset_ids: _Names = ()
+    recipe: str = "auto"
     seed: int = Field(default=1, ge=0, lt=2**31)
-    max_minutes: _Auto[Annotated[float, Field(gt=0)]] = None
+    max_minutes: Auto[Annotated[float, Field(gt=0)]] = None
+    remove_characters: _Names = ()
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> Hyperparameters:
+        """Read what SageMaker gives. Raises pydantic's ValidationError."""
+        overrides = {name: value for name, value in content.items() if name in TUNABLE}
+        check_overrides(overrides)
+        own = {name: value for name, value in content.items() if name not in TUNABLE}
+        return cls.model_validate({**own, "overrides": overrides})
+
+    @field_validator("recipe")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        known = ("auto", *recipe_names())
+        if name not in known:
+            raise ValueError(f"known are {', '.join(known)}")
+        return name
 
 
 def read_hyperparameters(path: Path) -> Hyperparameters:
@@ -62,7 +83,9 @@ def read_hyperparameters(path: Path) -> Hyperparameters:
     if not isinstance(content, dict):
         raise HyperparameterError(f"{path.name} is not a JSON object of hyperparameters.")
     try:
-        return Hyperparameters.model_validate(content)
+        if _GATHERED in content:
+            raise HyperparameterError(_unknown(_GATHERED))
+        return Hyperparameters.parse(content)
     except ValidationError as error:
         raise HyperparameterError(_sentence(error)) from error
 
@@ -71,9 +94,13 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "?"
     if first["type"] == "extra_forbidden":
-        known = ", ".join(Hyperparameters.model_fields)
-        return f"Unknown hyperparameter {name!r}; known are {known}."
+        return _unknown(name)
     if first["type"] == "missing":
         return f"Hyperparameter {name!r} is missing; it is required."
     reason = first["msg"].removeprefix("Value error, ")
     return f"Hyperparameter {name!r} is {str(first['input'])!r}: {reason}."
+
+
+def _unknown(name: str) -> str:
+    own = [field for field in Hyperparameters.model_fields if field != _GATHERED]
+    return f"Unknown hyperparameter {name!r}; known are {', '.join((*own, *TUNABLE))}."

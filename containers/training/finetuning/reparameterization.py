@@ -26,27 +26,34 @@ def branched_layers(network: Network) -> dict[str, Any]:
 
 
 def fuse(network: Network) -> None:
-    """Fuse every branched convolution in place; the network computes the same as before."""
+    """Fuse every branched convolution of a network, or of some layers of it, in place.
+
+    The network computes the same as before.
+    """
     for layer in branched_layers(network).values():
         if not layer.is_repped:
             layer.rep()
 
 
 def unfuse(fused: Network, stock: Network, calibration: Tensor) -> None:
-    """Copy a fused network into PaddleOCR's branched form, in place.
+    """Copy a network that is fused, wholly or in part, into PaddleOCR's branched form, in place.
 
     Both compute the same in evaluation. The surviving branch's normalisation gets the statistics of
     the calibration images [lines, 3, height, width], so that training from it does not start with a
     jump either.
     """
     convolutions = branched_layers(stock)
-    _copy_shared(fused, stock, tuple(convolutions))
+    _copy_shared(fused, stock, tuple(_fused_layers(fused)))
     with _recorded_statistics(fused) as statistics, paddle.no_grad():
         fused.eval()
         fused(paddle.to_tensor(calibration))
-    for name, layer in branched_layers(fused).items():
+    for name, layer in _fused_layers(fused).items():
         mean, variance = statistics[name]
         _fill_branches(convolutions[name], layer.reparam_conv, mean, variance)
+
+
+def _fused_layers(network: Network) -> dict[str, Any]:
+    return {name: layer for name, layer in branched_layers(network).items() if layer.is_repped}
 
 
 def _copy_shared(fused: Network, stock: Network, convolutions: tuple[str, ...]) -> None:
@@ -85,7 +92,7 @@ def _recorded_statistics(fused: Network) -> Iterator[dict[str, tuple[Any, Any]]]
 
     hooks = [
         layer.register_forward_pre_hook(recorder(name))
-        for name, layer in branched_layers(fused).items()
+        for name, layer in _fused_layers(fused).items()
     ]
     try:
         yield statistics

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import paddle
 
 from finetuning.device import Device
 from finetuning.examples import EncodedLines
-from finetuning.networks import Network
 from finetuning.parts import TrainedPart
 from finetuning.progress import announce, epoch_line, guard_line
 from recognition.dictionary import CharacterDictionary
@@ -42,7 +43,6 @@ class Judge:
     """Scores the trained part as it stands."""
 
     part: TrainedPart
-    network: Network
     dictionary: CharacterDictionary
     device: Device
     dev: EncodedLines
@@ -56,21 +56,38 @@ class Judge:
 
     def score(self) -> Score:
         """Read the held-back lines; an empty set counts as perfect."""
-        self.network.eval()
+        self.part.eval()
         return Score(self._exact_match(self.dev), self._exact_match(self.guard))
 
     def _exact_match(self, lines: EncodedLines) -> float:
         if not len(lines):
             return 1.0
-        widths = [lines.width(index, 0, self.part) for index in range(len(lines))]
-        right = 0
-        with paddle.no_grad(), self.device.precision():
-            for indices in batches_of_equal_width(widths, _BATCH, max(widths)):
-                inputs = [lines.example(index, 0).inputs for index in indices]
-                probabilities = self.part.outputs(inputs).astype("float32").numpy()
-                readings = self.dictionary.read_probabilities(probabilities)
-                right += sum(
-                    reading.text.strip() == lines.samples[index].text.strip()
-                    for index, reading in zip(indices, readings, strict=True)
-                )
+        readings = read_lines(self.part, lines, self.dictionary, self.device)
+        right = sum(
+            reading.strip() == sample.text.strip()
+            for reading, sample in zip(readings, lines.samples, strict=True)
+        )
         return right / len(lines)
+
+
+def read_lines(
+    part: TrainedPart, lines: EncodedLines, dictionary: CharacterDictionary, device: Device
+) -> list[str]:
+    """Return what the part reads in the lines as they are, with all outputs of the head."""
+    return [dictionary.decode(path) for path in best_paths(part, lines, device)]
+
+
+def best_paths(
+    part: TrainedPart, lines: EncodedLines, device: Device
+) -> list[npt.NDArray[np.int64]]:
+    """Return the most probable output of every step of every line."""
+    widths = [lines.width(index, part) for index in range(len(lines))]
+    paths: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)] * len(lines)
+    if not widths:
+        return paths
+    with paddle.no_grad(), device.precision():
+        for indices in batches_of_equal_width(widths, _BATCH, max(widths)):
+            found = part.best_outputs([lines.inputs(index) for index in indices])
+            for index, path in zip(indices, found, strict=True):
+                paths[index] = path
+    return paths

@@ -13,13 +13,12 @@ from finetuning.fonts import Face, latin_faces
 from finetuning.losses import ctc_loss
 from finetuning.networks import Network, build_network
 from finetuning.rendering import RenderedLine, draw_line
-from finetuning.tiny import TINY_ARCHITECTURE
+from finetuning.tiny import TINY_ARCHITECTURE, TINY_SHAPE
 from finetuning.weights import WeightsError
 from recognition.dictionary import CharacterDictionary
 from recognition.preprocessing import LineShape, Tensor, scale_line, to_tensor
 
 _CHARACTERS = "0123456789.-:/ "
-_SHAPE = (3, 32, 96)
 _SEED = 1
 _LINES = 480
 _EPOCHS = 10
@@ -43,13 +42,13 @@ def train_tiny() -> TrainableModel:
     paddle.seed(_SEED)
     network = build_network(TINY_ARCHITECTURE, dictionary.classes)
     lines = [_digits(faces, np.random.default_rng((_SEED, number))) for number in range(_LINES)]
-    shape = LineShape.of(_SHAPE)
+    shape = LineShape.of(TINY_SHAPE)
     scaled = [scale_line(line.pixels, shape)[:, : shape.width] for line in lines]
     targets = [dictionary.encode(line.text) for line in lines]
     # One thread adds up in one order: the same weights every time.
     with single_threaded(True):
         _fit(network, to_tensor(scaled, shape.width), targets)
-    return TrainableModel(network, dictionary, TINY_ARCHITECTURE, _SHAPE)
+    return TrainableModel(network, dictionary, TINY_ARCHITECTURE, TINY_SHAPE)
 
 
 def _fit(network: Network, images: Tensor, targets: Sequence[Sequence[int]]) -> None:

@@ -18,6 +18,7 @@ TINY_ARCHITECTURE: Mapping[str, Any] = {
     "Neck": {"name": "SequenceEncoder", "encoder_type": "reshape"},
     "Head": {"name": "CTCHead", "fc_decay": 4.0e-05},
 }
+TINY_SHAPE = (3, 32, 96)
 
 
 class TinyBackbone(nn.Layer):  # type: ignore[misc]

@@ -17,13 +17,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from finetuning.artefacts import Lineage, load_model, write_model
+from finetuning.choice import is_small
 from finetuning.device import Device, single_threaded
 from finetuning.failure import write_failure
 from finetuning.hyperparameters import HyperparameterError, read_hyperparameters
 from finetuning.interruption import StopRequest
 from finetuning.paths import JobPaths
 from finetuning.progress import announce
-from finetuning.recipes import is_small
 from finetuning.session import TrainingSession
 from finetuning.trainer import TrainingInterruptedError
 from recognition.artefact import unpack
@@ -56,10 +56,10 @@ def _run(paths: JobPaths, stop: StopRequest) -> None:
         champion, _ = load_model(unpack(paths.champion, scratch))
         session = TrainingSession(wanted, champion, Device.best(), stop, stack)
         with single_threaded(is_small(champion.network)):
-            candidate, metrics = session.train(paths)
+            trained = session.train(paths)
         lineage = Lineage(wanted.run_id, wanted.parent_package_arn, wanted.dataset_ids)
-        metrics["seconds"] = round(time.monotonic() - started, 1)
-        write_model(candidate, lineage, metrics, paths.model)
+        metrics = {**trained.metrics, "seconds": round(time.monotonic() - started, 1)}
+        write_model(trained.model, lineage, metrics, paths.model, trained.recipe.as_yaml())
     announce(f"The model was written after {time.monotonic() - started:.1f} seconds.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,17 +12,19 @@ import paddle
 
 from finetuning.checkpoints import Checkpoint, CheckpointDirectory, Position
 from finetuning.device import Device
-from finetuning.examples import EncodedLines, Example, Mixture
+from finetuning.examples import Group, Mixture
 from finetuning.interruption import StopRequest
 from finetuning.losses import ctc_loss
-from finetuning.networks import Network
+from finetuning.memory import is_out_of_memory
 from finetuning.parts import TrainedPart
+from finetuning.prefetching import prefetched
 from finetuning.progress import announce, step_line
+from finetuning.recipes import Recipe
+from finetuning.retention import Anchor, Teacher
+from finetuning.schedule import learning_rate_schedule
 from finetuning.scoring import Judge, Score
 from finetuning.weights import Weights
 
-_CLIP = 5.0
-_WEIGHT_DECAY = 1e-4
 _REPORT_EVERY = 10
 _SAVE_EVERY_SECONDS = 60.0
 # A hundred held-back lines do not tell two points apart; the longer trained model is the better.
@@ -34,41 +35,44 @@ class TrainingInterruptedError(Exception):
     """SIGTERM came; a checkpoint was saved."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How long and how hard to train."""
-
-    epochs: int
-    learning_rate: float
-    seed: int
-
-
 @dataclass
 class Trainer:
     """Trains a part of a network in place."""
 
     part: TrainedPart
-    network: Network
     mixture: Mixture
-    plan: Plan
+    recipe: Recipe
+    seed: int
     judge: Judge
     device: Device
     checkpoints: CheckpointDirectory
     stop: StopRequest
     _best: Weights = field(default_factory=dict, init=False)
     _best_score: float | None = field(default=None, init=False)
+    _since_gain: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        """Prepare schedule and optimizer."""
-        self._parameters = self.part.parameters()
-        total = max(1, self.plan.epochs * self.mixture.steps)
-        self._schedule = paddle.optimizer.lr.CosineAnnealingDecay(self.plan.learning_rate, total)
+        """Prepare schedule, optimizer, and what holds the training near the champion."""
+        recipe = self.recipe
+        body = self.part.body_parameters(recipe.backbone_rate)
+        self._parameters = [*body, *self.part.outputs.trained()]
+        self._schedule = learning_rate_schedule(
+            recipe.learning_rate, max(1, self._epochs * self.mixture.steps), recipe.warmup
+        )
         self._optimizer = paddle.optimizer.AdamW(
             self._schedule,
             parameters=self._parameters,
-            weight_decay=_WEIGHT_DECAY,
-            grad_clip=paddle.nn.ClipGradByGlobalNorm(_CLIP),
+            weight_decay=recipe.weight_decay,
+            grad_clip=paddle.nn.ClipGradByGlobalNorm(recipe.gradient_clip),
         )
+        self._anchor = Anchor([*body, *self.part.outputs.trained_known()], recipe.l2_sp)
+        distils = recipe.distillation > 0 or recipe.distillation_new > 0
+        self._teacher = Teacher(self.part) if distils else None
+        self._at_once = recipe.batch_size
+
+    @property
+    def _epochs(self) -> int:
+        return self.recipe.epochs or 1
 
     def run(self, before: Score) -> Weights:
         """Train and return the best trained weights seen, by name within the network.
@@ -81,7 +85,10 @@ class Trainer:
 
     def _run(self, before: Score) -> Weights:
         epoch, step = self._resume()
-        while epoch < self.plan.epochs and not self.stop.out_of_time():
+        while epoch < self._epochs and not self.stop.out_of_time():
+            if self._since_gain >= self.recipe.patience:
+                announce(f"No gain in {self._since_gain} epochs; training stops here.")
+                break
             self._epoch(epoch, step)
             if self.stop.out_of_time():
                 announce("The time budget is spent; the best weights so far are used.")
@@ -94,27 +101,33 @@ class Trainer:
         saved = self.checkpoints.latest()
         if saved is None:
             return 0, 0
-        set_trained_weights(self.network, saved.weights)
+        set_trained_weights(self.part, saved.weights)
         self._optimizer.set_state_dict(
             {
                 **self._named_for_paddle(saved.optimizer),
                 "LR_Scheduler": dict(saved.schedule),
             }
         )
-        self._best, self._best_score = saved.best, saved.position.best_score
-        announce(f"Resumed at epoch {saved.position.epoch + 1}, step {saved.position.step + 1}.")
-        return saved.position.epoch, saved.position.step
+        position = saved.position
+        self._best, self._best_score = saved.best, position.best_score
+        self._since_gain = position.epochs_since_gain
+        announce(f"Resumed at epoch {position.epoch + 1}, step {position.step + 1}.")
+        return position.epoch, position.step
 
     def _epoch(self, epoch: int, first: int) -> None:
-        self.part.train()
+        self.part.train(batch_statistics=self.recipe.batch_statistics)
         losses: list[float] = []
         started = saved = time.monotonic()
         seen = 0
-        for step, batch in enumerate(self.mixture.batches(epoch, first), start=first + 1):
+        batches = self.mixture.batches(epoch, first, self.part)
+        if self.device.is_gpu:
+            batches = prefetched(batches)
+        for step, groups in enumerate(batches, start=first + 1):
             # Seeding every step makes dropout the same after a restart.
-            paddle.seed(self.plan.seed + epoch * self.mixture.steps + step)
-            losses.append(self._step(batch, epoch))
-            seen += len(batch)
+            paddle.seed(self.seed + epoch * self.mixture.steps + step)
+            self.part.outputs.draw_sample((self.seed, epoch, step))
+            losses.append(self._step(groups))
+            seen += sum(len(group) for group in groups)
             if step % _REPORT_EVERY == 0 or step == self.mixture.steps:
                 speed = seen / max(time.monotonic() - started, 1e-9)
                 self._report(epoch, step, float(np.mean(losses[-_REPORT_EVERY:])), speed)
@@ -130,7 +143,7 @@ class Trainer:
     def _report(self, epoch: int, step: int, loss: float, speed: float) -> None:
         announce(
             step_line(
-                (epoch + 1, self.plan.epochs),
+                (epoch + 1, self._epochs),
                 (step, self.mixture.steps),
                 loss,
                 self._schedule.last_lr,
@@ -138,53 +151,82 @@ class Trainer:
             )
         )
 
-    def _step(self, batch: Sequence[tuple[EncodedLines, int]], epoch: int) -> float:
+    def _step(self, groups: Sequence[Group]) -> float:
+        try:
+            return self._gradient_step(groups)
+        # Paddle reports a lack of memory as one of several exceptions.
+        except Exception as error:
+            if not is_out_of_memory(error) or self._at_once < self.recipe.batch_size:
+                raise
+            self._at_once = max(1, self.recipe.batch_size // 2)
+            announce(
+                f"Out of memory: from here on {self._at_once} lines at a time, "
+                f"still {self.recipe.batch_size} per step."
+            )
+        self._optimizer.clear_grad()
+        return self._gradient_step(groups)
+
+    def _gradient_step(self, groups: Sequence[Group]) -> float:
         """Take one optimizer step over a batch whose lines may be of several widths.
 
         Lines of one width go through together and the gradients add up, so that no line sees
         padding that evaluation would not give it.
         """
         total = 0.0
-        for examples in self._by_width(batch, epoch):
-            with self.device.precision():
-                logits = self.part.outputs([example.inputs for example in examples])
-            if self.device.is_gpu:
-                logits = logits.astype("float32")
-            loss = ctc_loss(logits, [example.targets for example in examples])
-            share = loss * (len(examples) / len(batch))
-            self.device.backward(share)
-            total += share.item()
+        lines = sum(len(group) for group in groups)
+        for group in groups:
+            for piece in group.pieces(self._at_once):
+                loss = self._loss(piece) * (len(piece) / lines)
+                self.device.backward(loss)
+                total += loss.item()
         self.device.step(self._optimizer)
+        self.part.outputs.shorten_added()
+        self._anchor.pull(self._schedule.last_lr)
         self._schedule.step()
         return total
 
-    def _by_width(
-        self, batch: Sequence[tuple[EncodedLines, int]], epoch: int
-    ) -> list[list[Example]]:
-        groups: dict[int, list[Example]] = defaultdict(list)
-        for lines, index in batch:
-            width = lines.width(index, epoch, self.part)
-            groups[width].append(lines.example(index, epoch))
-        return list(groups.values())
+    def _loss(self, group: Group) -> Any:  # noqa: ANN401  (a tensor)
+        outputs = self.part.outputs
+        with self.device.precision():
+            logits = outputs(self.part.features(group.batch))
+        if self.device.is_gpu:
+            logits = logits.astype("float32")
+        loss = ctc_loss(logits, [outputs.places(targets) for targets in group.targets])
+        return loss if self._teacher is None else loss + self._distance(group, logits)
+
+    def _distance(self, group: Group, logits: Any) -> Any:  # noqa: ANN401  (tensors)
+        """Return how far the outputs are from the champion's, weighted by kind of line."""
+        total: Any = 0.0
+        recipe = self.recipe
+        for old, weight in ((True, recipe.distillation), (False, recipe.distillation_new)):
+            chosen = [index for index, is_old in enumerate(group.old) if is_old == old]
+            if self._teacher is not None and chosen and weight > 0:
+                part = paddle.index_select(logits, paddle.to_tensor(chosen), axis=0)
+                distance = self._teacher.loss(group.batch[chosen], part)
+                total = total + weight * distance * (len(chosen) / len(group))
+        return total
 
     def _judge(self, epoch: int, before: Score) -> None:
+        self.part.outputs.write_back()
         score = self.judge.score()
-        self.judge.announce((epoch + 1, self.plan.epochs), score)
+        self.judge.announce((epoch + 1, self._epochs), score)
         utility = score.utility(before)
-        best = utility if self._best_score is None else max(self._best_score, utility)
-        if utility >= best - _NOISE:
-            self._best = trained_weights(self.part, self.network)
-        self._best_score = best
+        best = self._best_score
+        self._since_gain = 0 if best is None or utility > best else self._since_gain + 1
+        if best is None or utility >= max(best, utility) - _NOISE:
+            self._best = trained_weights(self.part)
+        self._best_score = utility if best is None else max(best, utility)
 
     def _save(self, epoch: int, step: int) -> None:
+        self.part.outputs.write_back()
         state = self._optimizer.state_dict()
         schedule = {key: float(value) for key, value in state.pop("LR_Scheduler").items()}
         optimizer = {self._lasting_name(name): tensor.numpy() for name, tensor in state.items()}
         self.checkpoints.save(
             Checkpoint(
-                position=Position(epoch, step, self._best_score),
+                position=Position(epoch, step, self._best_score, self._since_gain),
                 schedule=schedule,
-                weights=trained_weights(self.part, self.network),
+                weights=trained_weights(self.part),
                 optimizer=optimizer,
                 best=self._best,
             )
@@ -209,18 +251,19 @@ class Trainer:
         return named
 
 
-def trained_weights(part: TrainedPart, network: Network) -> Weights:
+def trained_weights(part: TrainedPart) -> Weights:
     """Return copies of the arrays of the trained layers, by their name within the network."""
     trained = {id(tensor) for layer in part.layers() for tensor in layer.state_dict().values()}
     return {
         name: tensor.numpy().copy()
-        for name, tensor in network.state_dict().items()
+        for name, tensor in part.network.state_dict().items()
         if id(tensor) in trained
     }
 
 
-def set_trained_weights(network: Network, weights: Weights) -> None:
-    """Set arrays by their name within the network."""
-    state: dict[str, Any] = network.state_dict()
+def set_trained_weights(part: TrainedPart, weights: Weights) -> None:
+    """Set arrays by their name within the network, and what is trained in their place."""
+    state: dict[str, Any] = part.network.state_dict()
     for name, value in weights.items():
         state[name].set_value(value)
+    part.outputs.reload()

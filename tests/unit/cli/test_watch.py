@@ -50,6 +50,14 @@ PROMOTED = {
     },
     "validation": {
         "train_lines": 900,
+        "new_character_count": 2,
+        "new_characters_first": ["A", "B"],
+        "rare_character_count": 1,
+        "rare_characters_first": ["Q"],
+        "character_notes": [
+            "2 new characters: 'A', 'B'; 'B' has the fewest train lines (12).",
+            "1 character not learnt: 'Q' (2 usable train lines hold it, 10 are needed).",
+        ],
         "report": f"s3://labelled-data/runs/{RUN}/validation.json",
         "problems": [{"code": "missing_image", "count": 2, "first": ["images/7.png"]}],
     },
@@ -93,6 +101,8 @@ def test_running_run_is_shown_until_it_is_promoted(
     assert "-0.5" in captured.out
     assert "<0.001" in captured.out
     assert "handwriting gains 40.2 points on 200 lines." in captured.out
+    assert "• 2 new characters: 'A', 'B'; 'B' has the fewest train lines (12)." in captured.out
+    assert "• 1 character not learnt: 'Q' (2 usable train lines" in captured.out
     assert "missing image: 2 (images/7.png)" in captured.out
     assert f"s3://labelled-data/runs/{RUN}/validation.json" in captured.out
     assert "\x1b" not in captured.out + captured.err
@@ -113,6 +123,8 @@ def test_json_has_outcome_verdict_validation_and_states(
     assert answer["exit_code"] == 0
     assert answer["verdict"]["slices"][0]["name"] == "handwriting"
     assert answer["validation"]["problems"][0]["count"] == 2
+    assert answer["validation"]["new_character_count"] == 2
+    assert answer["validation"]["rare_characters_first"] == ["Q"]
     paths = [state["path"] for state in answer["states"]]
     assert ["Deploy endpoint", "Update endpoint"] in paths
 

@@ -10,9 +10,10 @@ from botocore.stub import Stubber
 
 from retraining.deployment import Decision, find_approved
 from retraining.ledger import Ledger
+from retraining.normalization import Normalization
 from retraining.smoke import EndpointReader, SmokeTest, smoke_test
 
-from .conftest import BUCKET, IMAGE, NOW, approved_package, client, png, put
+from .conftest import BUCKET, IMAGE, NOW, approved_package, client, get, png, put
 from .test_plan_training import trained
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
@@ -167,7 +168,8 @@ def golden(count: int) -> dict[bytes, str]:
 
 def check(endpoint: object, clients: ModuleType, minimum: float = 0.5) -> SmokeTest:
     reader = EndpointReader(endpoint, ENDPOINT)  # type: ignore[arg-type]
-    return smoke_test(reader, clients.bucket(), clients.ledger(), minimum)
+    rules = Normalization.parse("compose,spaces")
+    return smoke_test(reader, clients.bucket(), clients.ledger(), minimum, rules)
 
 
 def test_an_endpoint_that_reads_the_golden_lines_passes(clients: ModuleType) -> None:
@@ -212,6 +214,23 @@ def test_without_a_golden_set_held_out_lines_are_read(clients: ModuleType, ledge
     trained(ledger, "plates", 2, 3)
     result = check(Endpoint({}), clients)
     assert (result["passed"], result["lines"], result["right"]) == (False, 3, 0)
+
+
+def test_golden_lines_are_compared_as_the_model_learnt_them(clients: ModuleType) -> None:
+    put("golden/general/images/0.png", png(0))
+    put("golden/general/labels/test.txt", "images/0.png\tCafe\u0301\u00a01\n")
+    assert check(Endpoint({png(0): "Caf\u00e9 1"}), clients)["right"] == 1
+
+
+def test_held_out_lines_are_compared_as_the_model_learnt_them(
+    clients: ModuleType, ledger: Ledger
+) -> None:
+    trained(ledger, "plates", 1, 1)
+    (dataset,) = ledger.datasets()
+    bucket = clients.bucket()
+    key = bucket.key(dataset.trained_holdout_uri)
+    put(key, get(key).replace("\t0", "\tCafe\u0301"))
+    assert check(Endpoint({b"image": "Caf\u00e9"}), clients)["right"] == 1
 
 
 def test_with_nothing_to_read_an_answer_for_a_blank_image_is_enough(clients: ModuleType) -> None:

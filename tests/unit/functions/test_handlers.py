@@ -20,6 +20,9 @@ Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 FUNCTIONS = Path(__file__).parents[3] / "functions"
 HANDLERS = sorted(FUNCTIONS.glob("*.py"))
 PURE = [
+    "character_check",
+    "character_findings",
+    "characters",
     "dictionary",
     "evaluation",
     "failure",
@@ -29,6 +32,8 @@ PURE = [
     "ledger_items",
     "lines",
     "names",
+    "new_characters",
+    "normalization",
     "outcomes",
     "package_request",
     "planning",

@@ -36,6 +36,7 @@ def lines(name: str, count: int, part: str = "train") -> tuple[Line, ...]:
 def written(run_id: str, name: str, train: int, holdout: int) -> Written:
     for part, count in (("train", train), ("holdout", holdout)):
         put(f"runs/{run_id}/datasets/{name}/{part}.txt", format_lines(lines(name, count, part)))
+    put(f"runs/{run_id}/new_characters.txt", "")
     uri = f"s3://{BUCKET}/runs/{run_id}/datasets/{name}"
     return Written(name, f"{uri}/train.txt", f"{uri}/holdout.txt", train, holdout)
 
@@ -90,6 +91,7 @@ def test_a_first_run_trains_on_the_new_lines_alone(invoke: Invoke) -> None:
         "plan": f"s3://{BUCKET}/runs/{RUN}/plan.json",
         "new_lines": 50,
         "replay_lines": 0,
+        "new_characters": 0,
         "slices": 1,
     }
     train = parse_lines(get(f"runs/{RUN}/labels/train.txt"))
@@ -132,6 +134,47 @@ def test_earlier_datasets_are_replayed_and_guarded(invoke: Invoke, ledger: Ledge
     assert about["datasets"] == ["meters"]
     assert about["replay_from"] == ["plates", "receipts"]
     assert about["golden_lines_dropped"] == {"general": 3}
+
+
+def test_the_training_job_is_given_the_characters_to_add(invoke: Invoke) -> None:
+    approved_package()
+    written(RUN, "meters", 40, 20)
+    put(f"runs/{RUN}/new_characters.txt", "A\n€\n\u3000\n")
+    assert plan(invoke, "meters")["new_characters"] == 3
+    assert get(f"runs/{RUN}/labels/new_characters.txt") == "A\n€\n\u3000\n"
+    assert json.loads(get(f"runs/{RUN}/plan.json"))["new_characters"] == ["A", "€", "\u3000"]
+
+
+def test_without_new_characters_the_training_job_is_given_no_list(invoke: Invoke) -> None:
+    approved_package()
+    written(RUN, "meters", 40, 20)
+    plan(invoke, "meters")
+    listed = client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"runs/{RUN}/labels/")
+    assert sorted(each["Key"].rpartition("/")[2] for each in listed["Contents"]) == [
+        "dev.txt",
+        "replay.txt",
+        "train.txt",
+    ]
+
+
+def test_golden_and_earlier_lines_are_normalised_like_new_ones(
+    invoke: Invoke, ledger: Ledger
+) -> None:
+    approved_package()
+    trained(ledger, "plates", 10, 3)
+    for part in ("train", "holdout"):
+        key = f"runs/20261101-000000-{len('plates'):06x}/datasets/plates/{part}.txt"
+        put(key, get(key).replace("\t", "\te\u0301\u00a0"))
+    put("golden/general/images/1.png", b"image")
+    put("golden/general/labels/test.txt", "images/1.png\tCafe\u0301\n")
+    written(RUN, "meters", 40, 20)
+    plan(invoke, "meters")
+    slices = f"runs/{RUN}/slices"
+    replayed = parse_lines(get(f"runs/{RUN}/labels/replay.txt"))
+    guarded = parse_lines(get(f"{slices}/old--plates.txt"))
+    assert replayed
+    assert all(each.text.startswith("\u00e9 ") for each in (*replayed, *guarded))
+    assert get(f"{slices}/golden--general.txt") == "golden/general/images/1.png\tCaf\u00e9\n"
 
 
 def test_a_dataset_that_is_dropped_again_is_new_not_old(invoke: Invoke, ledger: Ledger) -> None:

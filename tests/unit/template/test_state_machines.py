@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonata import Jsonata
 
 ROOT = Path(__file__).resolve().parents[3]
 MACHINES = ("retrain", "deploy")
@@ -71,3 +72,27 @@ def test_expressions_stay_short_enough_to_read_in_the_console(machine: str) -> N
     expressions = re.findall(r"\{%(.*?)%\}", text)
     assert expressions
     assert max(map(len, expressions)) < 420
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        (
+            ["2 new characters.", "1 not learnt."],
+            "Promoted. Why.\n2 new characters.\n1 not learnt.",
+        ),
+        (["2 new characters."], "Promoted. Why.\n2 new characters."),
+        ([], "Promoted. Why."),
+        (None, "Promoted. Why."),
+    ],
+    ids=["two", "one", "none", "validated by an earlier version"],
+)
+def test_the_announcement_has_a_line_each_about_characters(
+    notes: list[str] | None, message: str
+) -> None:
+    given = definition("retrain")["States"]["Announce result"]["Arguments"]["Message"]
+    expression = Jsonata(given.removeprefix("{%").removesuffix("%}"))
+    variables = expression.create_frame()
+    variables.bind("result", {"outcome": "Promoted", "reason": "Why."})
+    variables.bind("validation", {} if notes is None else {"character_notes": notes})
+    assert expression.evaluate(None, variables) == message

@@ -1,6 +1,7 @@
 """The template: patterns against real payloads, least privilege, and nothing public."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from moto.events.models import EventPattern
 from samtranslator.yaml_helper import yaml_parse
 
+from retraining.normalization import Rule
 from retraining.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -145,3 +147,51 @@ def test_functions_get_every_variable_that_they_read(template: dict[str, Any]) -
         name.upper() for name, field in Settings.model_fields.items() if field.is_required()
     }
     assert required <= common
+
+
+def variables(template: dict[str, Any], function: str) -> dict[str, Any]:
+    properties = template["Resources"][function]["Properties"]
+    found: dict[str, Any] = properties["Environment"]["Variables"]
+    return found
+
+
+def test_all_that_reads_labels_normalises_them_by_the_same_rules(template: dict[str, Any]) -> None:
+    readers = ("ValidateDatasetFunction", "PlanTrainingFunction", "SmokeTestFunction")
+    rules = [variables(template, each)["TEXT_NORMALIZATION"] for each in readers]
+    assert rules == [{"Ref": "TextNormalization"}] * 3
+
+
+@pytest.mark.parametrize(
+    ("parameter", "function"),
+    [
+        ("TextNormalization", "ValidateDatasetFunction"),
+        ("GrowDictionary", "ValidateDatasetFunction"),
+        ("MinCharacterLines", "ValidateDatasetFunction"),
+    ],
+)
+def test_a_function_without_its_parameters_would_do_as_with_the_defaults(
+    template: dict[str, Any], parameter: str, function: str
+) -> None:
+    (name,) = (
+        name for name, value in variables(template, function).items() if value == {"Ref": parameter}
+    )
+    required = {
+        each.upper(): "ocr-retrain"
+        for each, field in Settings.model_fields.items()
+        if field.is_required()
+    }
+    default = str(template["Parameters"][parameter]["Default"])
+    given = Settings.from_environment({**required, name: default})
+    assert given == Settings.from_environment(required)
+
+
+def test_the_template_lets_through_every_normalisation_and_nothing_else(
+    template: dict[str, Any],
+) -> None:
+    pattern = re.compile(template["Parameters"]["TextNormalization"]["AllowedPattern"])
+    for rule in Rule:
+        assert pattern.fullmatch(rule)
+    assert pattern.fullmatch(",".join(Rule))
+    assert pattern.fullmatch("none")
+    for wrong in ("", "none,spaces", "nfkc", "compose,", "compose, spaces"):
+        assert not pattern.fullmatch(wrong)

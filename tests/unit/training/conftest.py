@@ -19,6 +19,8 @@ with warnings.catch_warnings():
 
     import finetuning  # noqa: F401
 
+from finetuning.artefacts import TrainableModel
+from finetuning.base_models import packaged_pp_ocrv4, packaged_pp_ocrv6
 from finetuning.fonts import latin_faces
 from finetuning.package import package
 from finetuning.rendering import draw_line
@@ -45,6 +47,20 @@ def tiny_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_dir(tiny_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpack(tiny_archive, tmp_path_factory.mktemp("tiny-model"))
+
+
+@pytest.fixture(scope="session")
+def pp_ocrv4() -> TrainableModel:
+    """The real PP-OCRv4 mobile. Tests must not change it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return packaged_pp_ocrv4()
+
+
+@pytest.fixture(scope="session")
+def pp_ocrv6() -> TrainableModel:
+    """The real PP-OCRv6 small. Tests must not change it."""
+    return packaged_pp_ocrv6()
 
 
 DrawLines = Callable[..., dict[str, str]]

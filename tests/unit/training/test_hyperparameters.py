@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from finetuning.hyperparameters import HyperparameterError, read_hyperparameters
+from finetuning.recipes import TUNABLE, read_recipe
 
 
 def write(tmp_path: Path, **values: str) -> Path:
@@ -17,9 +18,8 @@ def write(tmp_path: Path, **values: str) -> Path:
 def test_only_the_run_id_is_required(tmp_path: Path) -> None:
     read = read_hyperparameters(write(tmp_path, run_id="run-1"))
 
-    assert (read.recipe, read.replay_ratio, read.batch_size) == ("auto", 0.7, 32)
-    assert read.epochs is None
-    assert read.generic_lines is None
+    assert (read.recipe, read.seed, read.max_minutes) == ("auto", 1, None)
+    assert read.overrides == {}
 
 
 def test_strings_become_values(tmp_path: Path) -> None:
@@ -32,12 +32,16 @@ def test_strings_become_values(tmp_path: Path) -> None:
             learning_rate="3e-4",
             epochs="4",
             generic_lines="auto",
+            blend="false",
             max_minutes="1.5",
         )
     )
 
     assert read.dataset_ids == ("meters", "labels")
-    assert (read.learning_rate, read.epochs, read.max_minutes) == (3e-4, 4, 1.5)
+    assert (read.recipe, read.max_minutes) == ("head", 1.5)
+    recipe = read_recipe("head", read.overrides)
+    assert (recipe.learning_rate, recipe.epochs, recipe.generic_lines) == (3e-4, 4, None)
+    assert (recipe.blend, recipe.depth) == (False, "head")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,12 @@ def test_strings_become_values(tmp_path: Path) -> None:
         ({"run_id": "r", "epochs": "three"}, "Hyperparameter 'epochs' is 'three': "),
         ({"run_id": "r", "epochs": "0"}, "Hyperparameter 'epochs' is '0': "),
         ({"run_id": "r", "recipe": "best"}, "Hyperparameter 'recipe' is 'best': "),
+        ({"run_id": "r", "recipe": "best"}, "known are auto, full, head, partial, scratch, small"),
         ({"run_id": "r", "dataset_ids": "meters"}, "expected a JSON list"),
+        ({"run_id": "r", "remove_characters": "abc"}, "expected a JSON list"),
+        ({"run_id": "r", "depth": "full"}, "Unknown hyperparameter 'depth'"),
+        ({"run_id": "r", "overrides": "{}"}, "Unknown hyperparameter 'overrides'"),
+        ({"run_id": "r", "blend": "perhaps"}, "Hyperparameter 'blend' is 'perhaps': "),
         ({"run_id": "r", "replay_ratio": "1.5"}, "Hyperparameter 'replay_ratio' is '1.5': "),
         ({"run_id": "r", "learning_rate": "nan"}, "Hyperparameter 'learning_rate' is 'nan': "),
     ],
@@ -67,3 +76,12 @@ def test_a_file_that_is_no_object_is_refused(tmp_path: Path, content: str) -> No
 
     with pytest.raises(HyperparameterError, match=r"hyperparameters\.json is not"):
         read_hyperparameters(tmp_path / "hyperparameters.json")
+
+
+def test_every_number_of_a_recipe_can_be_overridden(tmp_path: Path) -> None:
+    numbers = {name: "auto" if name in ("epochs", "views") else "1" for name in TUNABLE}
+    numbers |= {"warmup": "0", "learning_rate": "0.1"}
+
+    read = read_hyperparameters(write(tmp_path, run_id="r", **numbers))
+
+    assert set(read.overrides) == set(TUNABLE)

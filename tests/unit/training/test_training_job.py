@@ -9,13 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+import paddle
 import pytest
 import yaml
 
 import finetuning
 import recognition
 from finetuning.interruption import StopRequest
+from finetuning.parts import TrainedPart
 from finetuning.progress import (
     DEV_EXACT_MATCH_PATTERN,
     IMAGES_PER_SECOND_PATTERN,
@@ -24,6 +27,7 @@ from finetuning.progress import (
 )
 from finetuning.train import main
 from finetuning.weights import load_weights
+from recognition.artefact import pack
 from recognition.recognizer import Recognizer
 
 MakeJob = Callable[..., Any]
@@ -55,7 +59,7 @@ def weights(job: Any) -> dict[str, Any]:
     return load_weights(job.base / "model/best_accuracy.pdparams")
 
 
-@pytest.mark.parametrize("recipe", ["head", "full"])
+@pytest.mark.parametrize("recipe", ["head", "partial", "full", "small"])
 def test_the_job_learns_the_new_lines(
     make_job: MakeJob, recipe: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,6 +76,8 @@ def test_the_job_learns_the_new_lines(
     assert metrics["recipe"] == recipe
     assert metrics["new_lines"] == 96
     Recognizer.load(job.base / "model")
+    used = yaml.safe_load((job.base / "model/recipe.yml").read_text())
+    assert (used["name"], used["epochs"], used["batch_size"]) == (recipe, 4, 16)
     output = capsys.readouterr().out
     assert re.search(LOSS_PATTERN, output)
     assert re.search(LEARNING_RATE_PATTERN, output)
@@ -92,11 +98,12 @@ def test_the_progress_lines_keep_their_form(
     assert re.search(r"^epoch=0/1 dev_exact_match=\d\.\d{4} dev_lines=24$", output, re.MULTILINE)
 
 
+@pytest.mark.parametrize("recipe", ["head", "full"])
 @pytest.mark.parametrize("kill_at", [11, 14, 24])
 def test_a_restarted_training_ends_as_if_nothing_had_happened(
-    make_job: MakeJob, kill_at: int
+    make_job: MakeJob, kill_at: int, recipe: str
 ) -> None:
-    options = {"recipe": "head", "epochs": 3, "batch_size": 16, "generic_lines": 16}
+    options = {"recipe": recipe, "epochs": 3, "batch_size": 16, "generic_lines": 16}
     whole = make_job("whole", **options)
     assert main(StopRequest()) == 0
     interrupted = make_job("interrupted", **options)
@@ -110,6 +117,176 @@ def test_a_restarted_training_ends_as_if_nothing_had_happened(
     assert manifest(whole)["metrics"]["blend"] == manifest(interrupted)["metrics"]["blend"]
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, atol=1e-4, err_msg=name)
+
+
+def test_a_kill_while_pictures_are_encoded_loses_nothing_but_that(make_job: MakeJob) -> None:
+    job = make_job(recipe="head", epochs=1, batch_size=16, generic_lines=0)
+    assert main(StopAfter(1)) == 0
+    assert not (job.base / "checkpoints").exists()
+    assert not (job.base / "output/failure").exists()
+
+    assert main(StopRequest()) == 0
+    assert (job.base / "model/manifest.json").is_file()
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"recipe": "head", "epochs": 3, "batch_size": 16, "generic_lines": 16}
+    whole = make_job("whole", **options)
+    assert main(StopRequest()) == 0
+    interrupted = make_job("interrupted", **options)
+    rename, renamed = Path.rename, 0
+
+    def die_at_the_second(self: Path, target: Path) -> Path:
+        nonlocal renamed
+        if self.name.startswith(".epoch-"):
+            renamed += 1
+            if renamed == 2:
+                raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", die_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            main(StopRequest())
+
+    assert main(StopRequest()) == 0
+
+    for name, value in weights(whole).items():
+        np.testing.assert_allclose(weights(interrupted)[name], value, atol=1e-4, err_msg=name)
+
+
+def test_without_any_gain_training_stops_early(
+    make_job: MakeJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = make_job(recipe="head", epochs=40, learning_rate=1e-7, patience=2, generic_lines=0)
+
+    assert main(StopRequest()) == 0
+
+    output = capsys.readouterr().out
+    assert "No gain in 2 epochs; training stops here." in output
+    assert "epoch=4/40" not in output
+    assert (job.base / "model/manifest.json").is_file()
+
+
+def test_running_out_of_memory_halves_the_batch_once_and_changes_nothing_else(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"recipe": "full", "epochs": 2, "batch_size": 16, "generic_lines": 0}
+    roomy = make_job("roomy", **options)
+    assert main(StopRequest()) == 0
+    tight = make_job("tight", **options)
+    features = TrainedPart.features
+
+    def limited(self: TrainedPart, batch: Any, *rest: Any) -> Any:
+        if len(batch) > 8 and paddle.is_grad_enabled():
+            raise MemoryError("ResourceExhaustedError: out of memory")
+        return features(self, batch, *rest)
+
+    monkeypatch.setattr(TrainedPart, "features", limited)
+
+    assert main(StopRequest()) == 0
+
+    assert capsys.readouterr().out.count("Out of memory: from here on 8 lines at a time") == 1
+    for name, value in weights(roomy).items():
+        np.testing.assert_allclose(weights(tight)[name], value, atol=1e-4, err_msg=name)
+
+
+def test_memory_that_does_not_suffice_for_half_a_batch_fails_the_job(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(recipe="head", epochs=1, batch_size=16, generic_lines=0)
+
+    def exhausted(*arguments: object) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("finetuning.trainer.ctc_loss", exhausted)
+
+    assert main(StopRequest()) == 1
+    assert job.failure.endswith("use a smaller batch_size or a larger instance.")
+
+
+def test_a_network_trained_from_scratch_shares_no_weights_with_the_champion(
+    make_job: MakeJob, tiny_dir: Path
+) -> None:
+    job = make_job(recipe="scratch", epochs=25, generic_lines=0, batch_size=16)
+
+    assert main(StopRequest()) == 0
+
+    metrics = manifest(job)["metrics"]
+    assert metrics["dev_exact_match_before"] == 0.0
+    assert metrics["dev_exact_match"] > 0.5
+    champion = load_weights(tiny_dir / "best_accuracy.pdparams")
+    assert np.abs(weights(job)["head.fc.weight"] - champion["head.fc.weight"]).mean() > 0.01
+
+
+def lettered(lines: dict[str, str]) -> dict[str, str]:
+    """Write the digit 7 as a character that the champion lacks; the picture stays."""
+    return {key: text.replace("7", "Ж") for key, text in lines.items()}
+
+
+def test_the_dictionary_grows_by_the_listed_characters_and_they_are_read(
+    make_job: MakeJob, draw_lines: Callable[..., dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = make_job(
+        recipe="small",
+        epochs=10,
+        learning_rate=0.005,
+        practice_lines=0,
+        generic_lines=0,
+        blend="false",
+    )
+    job.label("train", lettered(draw_lines(job.images, "incoming/train", 160, seed=1)))
+    job.label("dev", lettered(draw_lines(job.images, "incoming/dev", 24, seed=2)))
+    (job.base / "input/data/labels/new_characters.txt").write_text("Ж\nЩ\n", encoding="utf-8")
+
+    assert main(StopRequest()) == 0
+
+    characters = (job.base / "model/dict.txt").read_text(encoding="utf-8").split("\n")
+    assert characters == [*"0123456789.-:/ ", "Ж", ""]
+    metrics = manifest(job)["metrics"]
+    assert metrics["new_characters"] == 1
+    assert metrics["new_character_least_lines"] > 40
+    assert metrics["set_aside"] == 0
+    assert "new_characters=1 Ж least_lines=" in capsys.readouterr().out
+    pictures = [cv2.imread(str(path)) for path in sorted(job.images.glob("incoming/dev/images/*"))]
+    truths = [*lettered(draw_lines(job.images, "incoming/dev", 24, seed=2)).values()]
+    readings = [reading.text for reading in Recognizer.load(job.base / "model").read(pictures)]
+    found = sum(r.count("Ж") for r, t in zip(readings, truths, strict=True) if "Ж" in t)
+    assert found >= 0.8 * sum(truth.count("Ж") for truth in truths)
+
+
+def test_a_grown_model_is_the_start_of_the_next_round(
+    make_job: MakeJob, draw_lines: Callable[..., dict[str, str]]
+) -> None:
+    first = make_job("first", recipe="small", epochs=1, generic_lines=0)
+    first.label("train", lettered(draw_lines(first.images, "incoming/train", 96, seed=1)))
+    (first.base / "input/data/labels/new_characters.txt").write_text("Ж\n", encoding="utf-8")
+    assert main(StopRequest()) == 0
+    archive = first.base / "model.tar.gz"
+    pack(first.base / "model", archive)
+
+    second = make_job("second", recipe="small", epochs=1, generic_lines=0)
+    second.give(archive)
+    second.label("train", lettered(draw_lines(second.images, "incoming/train", 96, seed=5)))
+    assert main(StopRequest()) == 0
+
+    metrics = manifest(second)["metrics"]
+    assert (metrics["new_characters"], metrics["set_aside"]) == (0, 0)
+    assert manifest(second)["dictionary_size"] == 16
+
+
+def test_a_character_is_removed_only_when_asked_by_name(
+    make_job: MakeJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = make_job(recipe="small", epochs=1, generic_lines=0, remove_characters='["/", ":", "x"]')
+
+    assert main(StopRequest()) == 0
+
+    assert (job.base / "model/dict.txt").read_text() == "".join(f"{c}\n" for c in "0123456789.- ")
+    assert manifest(job)["metrics"]["removed_characters"] == 2
+    assert "removed_characters=2 /:\n" in capsys.readouterr().out
 
 
 def test_sigterm_saves_a_checkpoint_and_exits_cleanly(make_job: MakeJob) -> None:
@@ -239,7 +416,7 @@ def test_a_crash_reaches_the_failure_file_with_its_own_error_last(
     def crash(*arguments: object) -> None:
         raise RuntimeError("the pen ran dry\nin the middle")
 
-    monkeypatch.setattr("finetuning.session.gather", crash)
+    monkeypatch.setattr("finetuning.material.Gatherer.gather", crash)
 
     assert main(StopRequest()) == 1
 

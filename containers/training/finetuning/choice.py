@@ -1,0 +1,84 @@
+"""Which recipe a job uses when nobody names one, and how large its parts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from finetuning.device import Device
+from finetuning.families.family import Depth, Family
+from finetuning.hyperparameters import HyperparameterError, Hyperparameters
+from finetuning.networks import Network
+from finetuning.recipes import Recipe, read_recipe
+
+_SMALL_NETWORK = 500_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A complete recipe; `why` explains it to whoever reads the log."""
+
+    recipe: Recipe
+    why: str
+
+
+def choose_recipe(
+    wanted: Hyperparameters,
+    family: Family,
+    network: Network,
+    device: Device,
+    new_lines: int,
+    practice_lines: int = 0,
+    added: int = 0,
+) -> Choice:
+    """Decide what the hyperparameters leave open.
+
+    Raises HyperparameterError when the family cannot be trained as the recipe asks for.
+    """
+    name, why = _name(wanted, family, network, device)
+    recipe = read_recipe(name, wanted.overrides)
+    if recipe.depth not in family.depths:
+        possible = ", ".join(sorted(family.depths))
+        raise HyperparameterError(
+            f"The recipe {name!r} trains {recipe.depth} of the network, but of {family.name} only "
+            f"{possible} can be trained; use recipe auto."
+        )
+    return Choice(recipe.completed(new_lines, practice_lines, added), why)
+
+
+def _name(
+    wanted: Hyperparameters, family: Family, network: Network, device: Device
+) -> tuple[str, str]:
+    if wanted.recipe != "auto":
+        return wanted.recipe, "asked for by hyperparameter"
+    if Depth.FULL not in family.depths:
+        return "head", f"the backbone of {family.name} cannot be trained here"
+    if is_small(network):
+        return "small", f"the network is small ({_parameters(network)} weights)"
+    if device.is_gpu:
+        return "full", "a GPU trains all weights in little time"
+    return "head", "on a CPU a frozen backbone needs to run only once per view"
+
+
+def is_small(network: Network) -> bool:
+    """Whether the network is so small that training all of it costs next to nothing."""
+    return _parameters(network) <= _SMALL_NETWORK
+
+
+def _parameters(network: Network) -> int:
+    return sum(int(parameter.size) for parameter in network.parameters())
+
+
+def replay_lines_wanted(new_lines: int, new_share: float) -> int:
+    """Return how many old lines make new ones the given share of the mix."""
+    return round(new_lines * (1.0 - new_share) / new_share)
+
+
+def generic_lines_wanted(wanted: int | None, replay_target: int, replay_lines: int) -> int:
+    """Return how many rendered lines to add when the job may decide.
+
+    They fill what earlier datasets leave open, and at least half of the replay: earlier datasets
+    are special too, and say nothing about the general text a base model knows.
+    """
+    if wanted is not None:
+        return wanted
+    return max(replay_target - replay_lines, replay_target // 2)
