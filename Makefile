@@ -17,8 +17,12 @@ LOCK := $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-has
 	--no-emit-index-url --no-annotate --no-header
 INSTALLED := .venv/.installed .runtimes/sam/.installed .runtimes/lambda/.installed \
 	.runtimes/training/.installed .runtimes/inference/.installed
+RIVAL := .runtimes/paddleocr/.installed
+# Options of a benchmark: make bench-training ARGS="--domains cyrillic --sizes 200 --seeds 1"
+ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration check lint types templates format lock clean
+.PHONY: help setup demo test test-unit test-integration test-compatibility bench-training \
+	bench-rounds bench-ablation check lint types templates format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -28,7 +32,7 @@ setup: $(INSTALLED) ## install everything, run nothing
 demo: setup ## run the whole loop here, for real: drop labelled data, get a better model served
 	$(BIN)/ocr-retrain demo
 
-test: test-unit test-integration ## all tests
+test: test-unit test-integration test-compatibility ## all tests
 
 test-unit: setup ## fast tests of every part, each in the runtime it ships with
 	$(BIN)/python -m pytest tests/unit --ignore tests/unit/serving --ignore tests/unit/training --ignore tests/unit/recognition
@@ -38,6 +42,18 @@ test-unit: setup ## fast tests of every part, each in the runtime it ships with
 test-integration: setup ## the whole loop on a local cloud with the real trainer on a tiny model
 	$(BIN)/python -m pytest tests/integration
 
+test-compatibility: setup $(RIVAL) ## PaddleOCR's own tools read our models as we do
+	$(BIN)/python -m pytest tests/compatibility
+
+bench-training: setup $(RIVAL) ## our training against PaddleOCR's own, same data, ten times our time
+	$(BIN)/python -m benchmarks.training $(ARGS)
+
+bench-rounds: setup ## five datasets one after the other through the loop: what is forgotten?
+	$(BIN)/python -m benchmarks.rounds $(ARGS)
+
+bench-ablation: setup ## our training with one mechanism at a time switched off
+	$(BIN)/python -m benchmarks.ablation $(ARGS)
+
 check: lint types templates ## everything that needs no running code
 
 lint: setup
@@ -45,7 +61,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 types: setup
-	$(BIN)/mypy cli local functions tools containers/shared containers/training
+	$(BIN)/mypy cli local functions tools benchmarks containers/shared containers/training
 	$(BIN)/mypy --python-executable .runtimes/inference/bin/python containers/shared containers/inference
 
 templates: setup
@@ -60,23 +76,29 @@ format: setup ## rewrite the code in the project's format
 lock: .venv/.installed ## renew every lock file from its .in file
 	for name in requirements-bootstrap local/sam-requirements local/lambda-runtime-requirements \
 		functions/requirements containers/training/requirements containers/inference/requirements \
-		containers/inference/requirements-gpu; do $(LOCK) $$name.in -o $$name.txt; done
+		containers/inference/requirements-gpu benchmarks/paddleocr-requirements; do \
+		$(LOCK) $$name.in -o $$name.txt; done
 	for image in training inference; do \
 		$(LOCK) --constraints containers/$$image/requirements.txt \
 			containers/$$image/requirements-test.in -o containers/$$image/requirements-test.txt; done
 	$(LOCK) requirements-dev.in -o requirements.txt
 	for name in requirements-nodeps containers/training/requirements-nodeps \
-		containers/inference/requirements-nodeps; do $(LOCK) --no-deps $$name.in -o $$name.txt; done
+		containers/inference/requirements-nodeps benchmarks/requirements-nodeps \
+		benchmarks/paddleocr-requirements-nodeps benchmarks/paddleocr-requirements-headless; do \
+		$(LOCK) --no-deps $$name.in -o $$name.txt; done
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .runtimes .cache .local-cloud .aws-sam demo-results
 
-# --- environments: one for the tools, one for what AWS provides, one for each container image ------
-.venv/.installed: requirements.txt requirements-nodeps.txt requirements-bootstrap.txt pyproject.toml
+# --- environments: one for the tools, one for what AWS provides, one for each container image, and
+# --- one with PaddleOCR as its users have it ------------------------------------------------------
+.venv/.installed: requirements.txt requirements-nodeps.txt benchmarks/requirements-nodeps.txt \
+		requirements-bootstrap.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed: make PYTHON=/path/to/python3.11")'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
-	$(SYNC) --python $(BIN)/python requirements.txt requirements-nodeps.txt
+	$(SYNC) --python $(BIN)/python requirements.txt requirements-nodeps.txt \
+		benchmarks/requirements-nodeps.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -93,4 +115,13 @@ clean: ## remove everything that was installed or built
 .runtimes/%/.installed: containers/%/requirements-test.txt containers/%/requirements-nodeps.txt .venv/.installed
 	$(VENV) .runtimes/$*
 	$(SYNC) --python .runtimes/$* containers/$*/requirements-test.txt containers/$*/requirements-nodeps.txt
+	touch $@
+
+$(RIVAL): benchmarks/paddleocr-requirements.txt benchmarks/paddleocr-requirements-nodeps.txt \
+		benchmarks/paddleocr-requirements-headless.txt .venv/.installed
+	$(VENV) .runtimes/paddleocr
+	$(SYNC) --python .runtimes/paddleocr benchmarks/paddleocr-requirements.txt \
+		benchmarks/paddleocr-requirements-nodeps.txt
+	$(UV) pip install --quiet --require-hashes --no-deps --reinstall --python .runtimes/paddleocr \
+		-r benchmarks/paddleocr-requirements-headless.txt
 	touch $@

@@ -70,7 +70,7 @@ class Recipe(BaseModel):
     least_epochs: int = Field(default=2, ge=1, le=1000)
     most_epochs: int = Field(default=12, ge=1, le=1000)
     patience: int = Field(
-        default=4, ge=1, le=1000, description="epochs without gain before training stops"
+        default=8, ge=1, le=1000, description="epochs without gain before training stops"
     )
     augment: bool = Field(default=True, description="show new lines in distorted views")
     views: Auto[Annotated[int, Field(ge=1, le=64)]] = Field(

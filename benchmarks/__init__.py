@@ -1,0 +1,1 @@
+"""Benchmarks: what the training is worth, measured on one machine and data that anyone can make."""

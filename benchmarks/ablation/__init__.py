@@ -1,0 +1,1 @@
+"""Our training with one mechanism at a time switched off or on."""

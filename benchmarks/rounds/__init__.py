@@ -1,0 +1,1 @@
+"""Datasets of different domains, one after the other, through the product's own loop."""

@@ -1,0 +1,1 @@
+"""Programs that run in another environment than the benchmarks themselves."""
