@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 
+class TrainingInterruptedError(Exception):
+    """SIGTERM came; what there is to save was saved."""
+
+
 @dataclass
 class StopRequest:
     """Whether training should stop at the next step, and why."""

@@ -21,11 +21,10 @@ from finetuning.choice import is_small
 from finetuning.device import Device, single_threaded
 from finetuning.failure import write_failure
 from finetuning.hyperparameters import HyperparameterError, read_hyperparameters
-from finetuning.interruption import StopRequest
+from finetuning.interruption import StopRequest, TrainingInterruptedError
 from finetuning.paths import JobPaths
 from finetuning.progress import announce
 from finetuning.session import TrainingSession
-from finetuning.trainer import TrainingInterruptedError
 from recognition.artefact import unpack
 
 

@@ -13,7 +13,7 @@ import paddle
 from finetuning.checkpoints import Checkpoint, CheckpointDirectory, Position
 from finetuning.device import Device
 from finetuning.examples import Group, Mixture
-from finetuning.interruption import StopRequest
+from finetuning.interruption import StopRequest, TrainingInterruptedError
 from finetuning.losses import ctc_loss
 from finetuning.memory import is_out_of_memory
 from finetuning.parts import TrainedPart
@@ -29,10 +29,6 @@ _REPORT_EVERY = 10
 _SAVE_EVERY_SECONDS = 60.0
 # A hundred held-back lines do not tell two points apart; the longer trained model is the better.
 _NOISE = 0.02
-
-
-class TrainingInterruptedError(Exception):
-    """SIGTERM came; a checkpoint was saved."""
 
 
 @dataclass
