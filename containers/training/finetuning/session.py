@@ -122,7 +122,8 @@ class TrainingSession:
             checkpoints=checkpoints,
             stop=self.stop,
         )
-        best = trainer.run(before)
+        # Without time for a single epoch nothing was learnt: the start is the best there is.
+        best = trainer.run(before) or origin
         shares = SHARES if recipe.blend else ALL_OF_IT
         origin = _with_added_columns(origin, best, part)
         blend = choose_blend(origin, best, judge, before, shares)

@@ -257,6 +257,18 @@ def test_the_dictionary_grows_by_the_listed_characters_and_they_are_read(
     assert found >= 0.8 * sum(truth.count("Ж") for truth in truths)
 
 
+def test_without_any_time_the_grown_champion_is_the_model(
+    make_job: MakeJob, draw_lines: Callable[..., dict[str, str]]
+) -> None:
+    job = make_job(recipe="small", generic_lines=0, practice_lines=0, max_minutes=1e-9)
+    job.label("train", lettered(draw_lines(job.images, "incoming/train", 96, seed=1)))
+    (job.base / "input/data/labels/new_characters.txt").write_text("Ж\n", encoding="utf-8")
+
+    assert main(StopRequest()) == 0
+
+    assert manifest(job)["dictionary_size"] == 16
+
+
 def test_a_grown_model_is_the_start_of_the_next_round(
     make_job: MakeJob, draw_lines: Callable[..., dict[str, str]]
 ) -> None:
