@@ -87,8 +87,8 @@ def test_validation_lists_the_new_characters_and_names_the_typo(cloud: Stack, fi
     answer = first.output["validation"]
     report = cloud.read_json(answer["report"])
     assert set(report["new_characters"]) == set(LETTERS)
-    assert min(report["new_characters"].values()) >= 10
-    assert report["rare_characters"] == {TYPO: {"lines": 2, "needed": 10}}
+    assert min(report["new_characters"].values()) >= 5
+    assert report["rare_characters"] == {TYPO: {"lines": 2, "needed": 5}}
     assert answer["new_character_count"] == 6
     assert answer["train_lines"] == 200
     (problem,) = answer["problems"]
