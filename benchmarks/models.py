@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import processes
-from benchmarks.code_state import trainer_version
 from benchmarks.places import CACHE, REPOSITORY, training_environment
+from ocr_retrain.base_model import make_base_model
 
 PACKAGED = "pp-ocrv4-mobile"
 
@@ -29,13 +29,11 @@ class Base:
 
 def base_model(name: str) -> Base:
     """Return a base model of the product, packaged anew when the trainer's code has changed."""
-    bases = CACHE / "bases"
-    directory = bases / f"{name}-{trainer_version()}"
-    archive = directory.with_name(f"{directory.name}.tar.gz")
+    packaged = make_base_model(REPOSITORY, name)
+    directory = CACHE / "bases" / f"{name}-{packaged.sha256[:12]}"
     if not (directory / "manifest.json").is_file():
-        _package(name, archive, bases / f"{name}.log")
-        unpack(archive, directory)
-    return Base(name, archive, directory)
+        unpack(packaged.path, directory)
+    return Base(name, packaged.path, directory)
 
 
 def unpack(archive: Path, directory: Path) -> Path:
@@ -50,16 +48,12 @@ def unpack(archive: Path, directory: Path) -> Path:
 def complete(checkpoint: Path, directory: Path) -> Path:
     """Make an artefact of a directory with PaddleOCR's *.pdparams, config.yml and dict.txt."""
     archive = directory.with_name(f"{directory.name}.tar.gz")
-    _package(checkpoint, archive, directory.with_name(f"{directory.name}.log"))
+    program = REPOSITORY.training_container / "bin" / "package-model"
+    processes.run(
+        [REPOSITORY.training_python, program, "--source", checkpoint, "--output", archive],
+        directory.with_name(f"{directory.name}.log"),
+        training_environment(),
+    ).check()
     unpack(archive, directory)
     archive.unlink()
     return directory
-
-
-def _package(source: str | Path, archive: Path, log: Path) -> None:
-    program = REPOSITORY.training_container / "bin" / "package-model"
-    processes.run(
-        [REPOSITORY.training_python, program, "--source", source, "--output", archive],
-        log,
-        training_environment(),
-    ).check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from ocr_retrain.repository import Repository
@@ -12,6 +13,13 @@ REPOSITORY = Repository(ROOT)
 CACHE = REPOSITORY.cache / "benchmarks"
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
 PADDLEOCR_PYTHON = ROOT / ".runtimes" / "paddleocr" / "bin" / "python"
+
+
+def new_workspace() -> Path:
+    """Make an empty directory to work in."""
+    parent = CACHE / "work"
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=parent))
 
 
 def training_environment(**more: str) -> dict[str, str]:

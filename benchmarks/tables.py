@@ -29,10 +29,11 @@ def number(values: Sequence[float | None], form: str = "{:.0f}") -> str:
 
 
 def spread(values: Sequence[float], form: str) -> str:
-    """Return the mean and, of several values, the largest distance of one from it."""
+    """Return the mean and, of several values, the largest distance of one from it (unsigned)."""
     if not values:
         return MISSING
     mean = statistics.fmean(values)
     if len(values) == 1:
         return form.format(mean)
-    return f"{form.format(mean)} ± {form.format(max(abs(value - mean) for value in values))}"
+    distance = max(abs(value - mean) for value in values)
+    return f"{form.format(mean)} ± {form.replace('+', '').format(distance)}"

@@ -8,10 +8,11 @@ import numpy as np
 
 from benchmarks.domains.line import Line, pick
 from benchmarks.domains.written import Face, write
+from ocr_retrain.demo_data.fonts import CHINESE_FONTS
 from ocr_retrain.demo_data.general import make_general_line
 from ocr_retrain.demo_data.photograph import PRINTOUT
 
-_CHINESE_FACES = (Face("pylopdf_fonts_zh_cn", "NotoSerifSC-Regular.otf"),)
+_CHINESE_FACES = tuple(Face(package, file) for package, file in CHINESE_FONTS)
 # The rows of GB 2312 that hold the 3,755 most frequent characters.
 _FIRST_ROW, _ROWS, _COLUMNS = 16, 40, 94
 _OFFSET = 0xA0

@@ -30,9 +30,7 @@ from benchmarks.rivals.settings import Inputs, Rival, Schedule
 CHECKPOINTS = 8
 _MOST_USED = 0.95
 _TRIAL_STEPS = 6
-_STEP = re.compile(
-    r"global_step: \d+,.*avg_batch_cost: ([0-9.]+) s, avg_samples: ([0-9.]+)", re.MULTILINE
-)
+_STEP = re.compile(r"global_step: \d+,.*avg_batch_cost: ([0-9.]+) s, avg_samples: ([0-9.]+)")
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,6 @@ def measure_speed(rival: Rival, task: Task, directory: Path) -> Speed:
     inputs = _inputs(rival, task, few, directory, general=0)
     finished = _train(rival, inputs, schedule, directory, limit=None).check()
     log = finished.log.read_text(encoding="utf-8", errors="replace")
-    shutil.rmtree(inputs.output)
     return speed_of(log, finished.seconds)
 
 
@@ -166,7 +163,6 @@ def as_base_model(run: RivalRun, saved: Saved, directory: Path) -> Path:
 def _train(
     rival: Rival, inputs: Inputs, schedule: Schedule, directory: Path, limit: float | None
 ) -> Finished:
-    shutil.rmtree(inputs.output, ignore_errors=True)
     config = directory / "config.yml"
     text = yaml.safe_dump(rival.configure(inputs, schedule), allow_unicode=True, sort_keys=False)
     config.write_text(text, encoding="utf-8")

@@ -134,30 +134,17 @@ def _tuned_threads() -> dict[str, str]:
 def _official(inputs: Inputs, schedule: Schedule) -> Config:
     batch = _OFFICIAL_BATCH
     config = _common(inputs, schedule, inputs.multihead)
-    config["Architecture"] = {
-        "model_type": "rec",
-        "algorithm": "SVTR_LCNet",
-        "Transform": None,
-        "Backbone": {"name": "PPLCNetV3", "scale": 0.95},
-        "Head": {
-            "name": "MultiHead",
-            "head_list": [
-                {
-                    "CTCHead": {
-                        "Neck": {
-                            "name": "svtr",
-                            "dims": 120,
-                            "depth": 2,
-                            "hidden_dims": 120,
-                            "kernel_size": [1, 3],
-                            "use_guide": True,
-                        },
-                        "Head": {"fc_decay": 1e-5},
-                    }
-                },
-                {"NRTRHead": {"nrtr_dim": 384, "max_text_length": _MAX_TEXT_LENGTH}},
-            ],
-        },
+    config["Architecture"]["Head"] = {
+        "name": "MultiHead",
+        "head_list": [
+            {
+                "CTCHead": {
+                    "Neck": {"name": "svtr", **_svtr(), "use_guide": True},
+                    "Head": {"fc_decay": 1e-5},
+                }
+            },
+            {"NRTRHead": {"nrtr_dim": 384, "max_text_length": _MAX_TEXT_LENGTH}},
+        ],
     }
     config["Loss"] = {
         "name": "MultiLoss",
@@ -204,22 +191,9 @@ def _advised(inputs: Inputs, schedule: Schedule) -> Config:
 
 def _ctc_config(inputs: Inputs, schedule: Schedule, batch: int, *, augment: bool) -> Config:
     config = _common(inputs, schedule, inputs.pretrained)
-    config["Architecture"] = {
-        "model_type": "rec",
-        "algorithm": "SVTR_LCNet",
-        "Transform": None,
-        "Backbone": {"name": "PPLCNetV3", "scale": 0.95},
-        "Neck": {
-            "name": "SequenceEncoder",
-            "encoder_type": "svtr",
-            "dims": 120,
-            "depth": 2,
-            "hidden_dims": 120,
-            "kernel_size": [1, 3],
-            "use_guide": False,
-        },
-        "Head": {"name": "CTCHead", "fc_decay": 1e-5},
-    }
+    neck = {"name": "SequenceEncoder", "encoder_type": "svtr", **_svtr(), "use_guide": False}
+    config["Architecture"]["Neck"] = neck
+    config["Architecture"]["Head"] = {"name": "CTCHead", "fc_decay": 1e-5}
     config["Loss"] = {"name": "CTCLoss"}
     encode: Config = {"CTCLabelEncode": None}
     keep = {"KeepKeys": {"keep_keys": ["image", "label", "length"]}}
@@ -263,6 +237,12 @@ def _common(inputs: Inputs, schedule: Schedule, pretrained: Path) -> Config:
             "distributed": False,
             "seed": schedule.seed,
         },
+        "Architecture": {
+            "model_type": "rec",
+            "algorithm": "SVTR_LCNet",
+            "Transform": None,
+            "Backbone": {"name": "PPLCNetV3", "scale": 0.95},
+        },
         "Optimizer": {
             "name": "Adam",
             "beta1": 0.9,
@@ -272,6 +252,10 @@ def _common(inputs: Inputs, schedule: Schedule, pretrained: Path) -> Config:
         "PostProcess": {"name": "CTCLabelDecode"},
         "Metric": {"name": "RecMetric", "main_indicator": "acc"},
     }
+
+
+def _svtr() -> Config:
+    return {"dims": 120, "depth": 2, "hidden_dims": 120, "kernel_size": [1, 3]}
 
 
 def _scaled_rate(batch: int, schedule: Schedule) -> Config:

@@ -6,7 +6,6 @@ import argparse
 import json
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from benchmarks.datasets import Data, LabelledLine
 from benchmarks.domains import DOMAINS
 from benchmarks.models import PACKAGED
 from benchmarks.options import BASES, add_test_lines, kept_sets, listed, one_of, positive
-from benchmarks.places import CACHE
+from benchmarks.places import CACHE, new_workspace
 from benchmarks.processes import ProgramError
 from benchmarks.reading import Reader
 from benchmarks.rounds.judging import Round, falls, table
@@ -29,9 +28,7 @@ _GOLDEN = 300
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark: 0 when nothing fell, 1 when a slice did, 2 when it could not be run."""
     options = _parse(arguments)
-    parent = CACHE / "work"
-    parent.mkdir(parents=True, exist_ok=True)
-    workspace = Path(tempfile.mkdtemp(dir=parent))
+    workspace = new_workspace()
     try:
         parameters = {"Hyperparameters": options.hyperparameters}
         with running_loop(workspace, parameters) as loop:

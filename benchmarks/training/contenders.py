@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from benchmarks import jobs, models
 from benchmarks.code_state import trainer_version
 from benchmarks.datasets import Data, LabelledLine
 from benchmarks.models import Base
-from benchmarks.places import CACHE
+from benchmarks.places import new_workspace
 from benchmarks.reading import Reader, Sets
 from benchmarks.rivals import running
 from benchmarks.rivals.running import RivalRun, Speed, Task
@@ -165,9 +164,7 @@ class Contest:
 @contextmanager
 def _workspace() -> Iterator[Path]:
     """Give a directory to work in; it is kept when something fails, for its logs."""
-    parent = CACHE / "work"
-    parent.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(dir=parent))
+    directory = new_workspace()
     yield directory
     shutil.rmtree(directory)
 

@@ -145,12 +145,7 @@ def _points(pairs: Sequence[tuple[Run, Run]], score: Callable[[Scores], float | 
         for theirs, ours in pairs
         if (mine := score(ours.best)) is not None and (yours := score(theirs.best)) is not None
     ]
-    return tables.spread(gains, "{:+.1f}") if len(gains) < 2 else _signed(gains)
-
-
-def _signed(gains: Sequence[float]) -> str:
-    mean = statistics.fmean(gains)
-    return f"{mean:+.1f} ± {max(abs(gain - mean) for gain in gains):.1f}"
+    return tables.spread(gains, "{:+.1f}")
 
 
 def _time_ratio(pairs: Sequence[tuple[Run, Run]], runs: Sequence[Run]) -> str:

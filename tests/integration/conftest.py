@@ -10,5 +10,5 @@ from tests.integration.stack import Stack, running
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running(tmp_path_factory.mktemp("local-cloud"), {}) as stack:
+    with running(tmp_path_factory.mktemp("local-cloud")) as stack:
         yield stack

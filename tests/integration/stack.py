@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,22 +107,25 @@ class Stack:
 
     def read_json(self, uri: str) -> Any:
         """A JSON object in the stack's bucket."""
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        return json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        return json.loads(self.read_bytes(uri))
 
     def read_text(self, uri: str) -> str:
         """A text object in the stack's bucket."""
+        return self.read_bytes(uri).decode("utf-8")
+
+    def read_bytes(self, uri: str) -> bytes:
+        """An object in the stack's bucket."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8")
+        return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
 @contextmanager
-def running(home: Path, parameters: Mapping[str, str]) -> Iterator[Stack]:
+def running(home: Path) -> Iterator[Stack]:
     """A local cloud with a tiny base model registered and served, for as long as it is needed."""
     connection = lifecycle.start(
         home,
         ROOT,
-        parameters={"Hyperparameters": HYPERPARAMETERS, **parameters},
+        parameters={"Hyperparameters": HYPERPARAMETERS},
         bind_to_this_process=True,
         on_progress=lambda _: None,
     )

@@ -20,7 +20,6 @@ from tests.integration.stack import Done, Stack, running
 
 pytestmark = pytest.mark.cloud
 
-PROMOTED, REJECTED = 0, 11
 HEXADECIMAL = "0123456789ABCDEF"
 LETTERS = "ABCDEF"
 TYPO = "\u00d8"
@@ -37,7 +36,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running(tmp_path_factory.mktemp("local-cloud"), {}) as stack:
+    with running(tmp_path_factory.mktemp("local-cloud")) as stack:
         yield stack
 
 
@@ -75,9 +74,7 @@ def dictionary_of(stack: Stack, package_arn: str) -> list[str]:
     """The characters in the artefact of a package, in the order of the model's outputs."""
     package = stack.sagemaker.describe_model_package(ModelPackageName=package_arn)
     uri = package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"]
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    content = stack.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(stack.read_bytes(uri))) as archive:
         member = archive.extractfile("dict.txt")
         assert member is not None
         return member.read().decode("utf-8").removesuffix("\n").split("\n")

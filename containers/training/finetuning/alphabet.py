@@ -25,10 +25,8 @@ _MOST_REPEATS = 8
 _LONGEST = 24
 
 
-def characters_to_add(
-    labels: Path, known: CharacterDictionary, train: Sequence[Label]
-) -> tuple[str, ...]:
-    """Return what the job's list names, the champion lacks and a train line holds, in its order.
+def listed_characters(labels: Path, train: Sequence[Label]) -> tuple[str, ...]:
+    """Return what the job's list of new characters names and a train line holds, in its order.
 
     A character without a line could not be learnt and would only be able to do harm.
     Raises DictionaryError when the list cannot be read.
@@ -38,7 +36,7 @@ def characters_to_add(
         return ()
     used = {character for label in train for character in label.text}
     listed = dict.fromkeys(CharacterDictionary.read(path).characters)
-    return tuple(each for each in listed if each in used and known.unknown(each))
+    return tuple(each for each in listed if each in used)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,11 @@ class Device:
         """Whether a GPU computes."""
         return self.name == "gpu"
 
+    @property
+    def processors(self) -> int:
+        """How many CPU threads Paddle computes with."""
+        return int(os.environ.get("OMP_NUM_THREADS", "1"))
+
     def tensor(self, array: npt.NDArray[np.float32]) -> paddle.Tensor:
         """Return the array on the device.
 

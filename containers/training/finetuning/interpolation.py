@@ -9,7 +9,6 @@ import numpy as np
 
 from finetuning.progress import announce
 from finetuning.scoring import Judge, Score
-from finetuning.trainer import set_trained_weights
 from finetuning.weights import Weights
 
 # Never all of it: held-back lines show only part of what may be forgotten. The last fifth was worth
@@ -56,4 +55,4 @@ def _set_blend(champion: Weights, trained: Weights, share: float, judge: Judge) 
     for name, value in trained.items():
         old, new = champion[name].astype(np.float64), value.astype(np.float64)
         blend[name] = (old + share * (new - old)).astype(value.dtype)
-    set_trained_weights(judge.part, blend)
+    judge.part.set_weights(blend)

@@ -10,7 +10,7 @@ import numpy as np
 
 from finetuning.alphabet import PracticeLines
 from finetuning.choice import generic_lines_wanted, replay_lines_wanted
-from finetuning.labels import LabelError, read_labels, read_optional_labels
+from finetuning.labels import Label, LabelError, read_optional_labels
 from finetuning.recipes import Recipe
 from finetuning.rendering import GenericLines
 from finetuning.samples import Sample, SampleReader
@@ -44,9 +44,13 @@ class Material:
 
 @dataclass(frozen=True)
 class Gatherer:
-    """Collects a job's lines. `known` is the champion's dictionary, the reader's may hold more."""
+    """Collects a job's lines: `train` ones, and what else the `labels` directory lists.
+
+    `known` is the champion's dictionary, the reader's may hold more.
+    """
 
     labels: Path
+    train: Sequence[Label]
     images: Path
     reader: SampleReader
     known: CharacterDictionary
@@ -79,11 +83,10 @@ class Gatherer:
         )
 
     def _new(self) -> tuple[list[Sample], list[Sample]]:
-        labels = read_labels(self.labels / "train.txt")
-        new = self.reader.read(labels, self.images)
+        new = self.reader.read(self.train, self.images)
         if not new:
             raise LabelError(
-                f"None of the {len(labels)} lines in train.txt can be trained on "
+                f"None of the {len(self.train)} lines in train.txt can be trained on "
                 f"({', '.join(self.reader.set_aside.sentences()) or 'it lists no lines'})."
             )
         dev = self._read("dev.txt")

@@ -17,6 +17,7 @@ from finetuning.device import Device
 from finetuning.families.family import Depth, Family, Front
 from finetuning.networks import Network
 from finetuning.outputs import TrainedOutputs, all_outputs
+from finetuning.weights import Weights
 from recognition.images import Pixels
 from recognition.preprocessing import (
     LineShape,
@@ -88,6 +89,33 @@ class TrainedPart:
     def layers(self) -> list[Network]:
         """Return the layers whose weights are trained, the head last."""
         return [*self._body, self._head]
+
+    def weights(self) -> Weights:
+        """Return copies of the arrays of the trained layers, by their name within the network."""
+        trained = {id(tensor) for layer in self.layers() for tensor in layer.state_dict().values()}
+        return {
+            name: tensor.numpy().copy()
+            for name, tensor in self.network.state_dict().items()
+            if id(tensor) in trained
+        }
+
+    def set_weights(self, weights: Weights) -> None:
+        """Set arrays by their name within the network, and what is trained in their place."""
+        state: dict[str, Any] = self.network.state_dict()
+        for name, value in weights.items():
+            state[name].set_value(value)
+        self.outputs.reload()
+
+    def with_added_columns(self, origin: Weights, trained: Weights) -> Weights:
+        """Return the weights of `origin` with the added characters' columns of `trained`."""
+        added = self.outputs.added
+        replaced = {id(tensor) for tensor in self.outputs.replaced()}
+        result = dict(origin)
+        for name, tensor in self.network.state_dict().items():
+            if id(tensor) in replaced:
+                result[name] = origin[name].copy()
+                result[name][..., added] = trained[name][..., added]
+        return result
 
     def body_parameters(self, backbone_rate: float) -> list[Any]:
         """Return what is trained before the head's last layer; the backbone learns more slowly."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import paddle
 
-from finetuning.alphabet import characters_to_add
 from finetuning.artefacts import TrainableModel
 from finetuning.families.family import Depth
 from finetuning.growth import grown, without
-from finetuning.labels import read_labels
 from finetuning.networks import Network, build_network
 from finetuning.recipes import Recipe
 from finetuning.reparameterization import branched_layers, fuse, unfuse
@@ -42,9 +39,13 @@ class Start:
 
 
 def start_from(
-    champion: TrainableModel, labels: Path, unwanted: Sequence[str], recipe: Recipe, seed: int
+    champion: TrainableModel,
+    listed: Sequence[str],
+    unwanted: Sequence[str],
+    recipe: Recipe,
+    seed: int,
 ) -> Start:
-    """Take characters out of the champion's dictionary, add the listed new ones.
+    """Take characters out of the champion's dictionary, add those listed that it lacks.
 
     Characters to remove that are gone already are passed over: the option outlives the run.
     Raises DictionaryError when no character would be left.
@@ -52,7 +53,7 @@ def start_from(
     known = champion.dictionary.characters
     removed = tuple(each for each in dict.fromkeys(unwanted) if each in known)
     model = without(champion, removed) if removed else champion
-    added = characters_to_add(labels, model.dictionary, read_labels(labels / "train.txt"))
+    added = tuple(each for each in listed if model.dictionary.unknown(each))
     if added:
         model = grown(model, added, seed)
     if recipe.fresh:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from finetuning.families.family import Depth
 
@@ -144,15 +144,3 @@ def read_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe
 def check_overrides(overrides: Mapping[str, Any]) -> None:
     """Raise pydantic's ValidationError when a hyperparameter has no valid value in any recipe."""
     Recipe.model_validate({**read_recipe("head").model_dump(), **overrides})
-
-
-__all__ = [
-    "TUNABLE",
-    "Auto",
-    "Recipe",
-    "RecipeError",
-    "ValidationError",
-    "check_overrides",
-    "read_recipe",
-    "recipe_names",
-]

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
-from finetuning.alphabet import Support, repeats_per_epoch
+from finetuning.alphabet import Support, listed_characters, repeats_per_epoch
 from finetuning.artefacts import TrainableModel
 from finetuning.checkpoints import CheckpointDirectory
-from finetuning.choice import Choice, choose_recipe
+from finetuning.choice import choose_recipe
 from finetuning.device import Device
 from finetuning.encoding import EncodedMaterial, EncodingProgress, encode, pictures_of
 from finetuning.examples import Encoder, Mixture
 from finetuning.hyperparameters import Hyperparameters
-from finetuning.interpolation import (
-    ALL_OF_IT,
-    SHARES,
-    choose_blend,
-)
+from finetuning.interpolation import ALL_OF_IT, SHARES, choose_blend
 from finetuning.interruption import StopRequest
 from finetuning.labels import read_labels
 from finetuning.material import Gatherer, Material
-from finetuning.networks import Network
 from finetuning.outputs import all_outputs, rivals
 from finetuning.parts import TrainedPart
 from finetuning.paths import JobPaths
@@ -37,8 +31,7 @@ from finetuning.scoring import Judge, best_paths
 from finetuning.settling import Settler
 from finetuning.storage import ArrayStore
 from finetuning.summary import Metrics, announce_alphabet, announce_material, metrics_of
-from finetuning.trainer import Trainer, trained_weights
-from finetuning.weights import Weights
+from finetuning.trainer import Trainer
 from recognition.artefact import file_sha256
 from recognition.dictionary import BLANK
 from recognition.preprocessing import LineShape, Tensor, to_tensor
@@ -75,29 +68,28 @@ class TrainingSession:
         """
         set_aside = SetAside()
         pixels = self.stack.enter_context(ArrayStore("uint8"))
-        first = self._choice(len(read_labels(paths.labels / "train.txt")))
-        start = start_from(
-            self.champion,
-            paths.labels,
-            self.wanted.remove_characters,
-            first.recipe,
-            self.wanted.seed,
-        )
+        labels = read_labels(paths.labels / "train.txt")
+        champion, wanted = self.champion, self.wanted
+        choice = choose_recipe(wanted, champion.family, champion.network, self.device, len(labels))
+        added = listed_characters(paths.labels, labels)
+        start = start_from(champion, added, wanted.remove_characters, choice.recipe, wanted.seed)
         base, resolution = start.model, start.resolution
         gatherer = Gatherer(
             labels=paths.labels,
+            train=labels,
             images=paths.images,
             reader=SampleReader(base.dictionary, resolution, pixels, set_aside),
-            known=self.champion.dictionary,
+            known=champion.dictionary,
             added=start.added,
-            recipe=first.recipe,
-            seed=self.wanted.seed,
+            recipe=choice.recipe,
+            seed=wanted.seed,
         )
         material = gatherer.gather()
-        choice = self._choice(len(material.new), len(material.practice), len(start.added))
-        recipe = choice.recipe
+        recipe = choice.recipe.completed(
+            len(material.new), len(material.practice), len(start.added)
+        )
         support = Support.of(start.added, (*material.new, *material.practice))
-        announce_material(choice, material, set_aside, self.device)
+        announce_material(recipe, choice.why, material, set_aside, self.device)
         announce_alphabet(support, start.removed)
         calibration = _calibration_images(material.new, pixels, resolution.shape)
         part = TrainedPart(base.family, base.network, recipe.depth, resolution.shape, self.device)
@@ -106,43 +98,31 @@ class TrainingSession:
         self._choose_outputs(part, base, encoded, start.added, recipe)
         judge = Judge(part, base.dictionary, self.device, encoded.dev, encoded.guard)
         before = judge.score()
-        checkpoints = CheckpointDirectory(paths.checkpoints, self._fingerprint(paths))
-        if checkpoints.latest() is None:
-            settler = Settler(part, self.device, self.wanted.seed)
-            settler.settle((encoded.new, encoded.practice, encoded.old))
+        # After a restart as well: distillation and blending start from the settled champion.
+        settler = Settler(part, self.device, wanted.seed)
+        settler.settle((encoded.new, encoded.practice, encoded.old))
         judge.announce((0, recipe.epochs or 1), before)
-        origin = trained_weights(part)
+        origin = part.weights()
         trainer = Trainer(
             part=part,
             mixture=mixture,
             recipe=recipe,
-            seed=self.wanted.seed,
+            seed=wanted.seed,
             judge=judge,
             device=self.device,
-            checkpoints=checkpoints,
+            checkpoints=CheckpointDirectory(paths.checkpoints, self._fingerprint(paths)),
             stop=self.stop,
         )
         # Without time for a single epoch nothing was learnt: the start is the best there is.
         best = trainer.run(before) or origin
         shares = SHARES if recipe.blend else ALL_OF_IT
-        origin = _with_added_columns(origin, best, part)
+        # The champion knows nothing of added characters: blending would only weaken them.
+        origin = part.with_added_columns(origin, best)
         blend = choose_blend(origin, best, judge, before, shares)
         announce(f"blend={blend.share} dev={blend.score.dev:.4f} guard={blend.score.guard:.4f}")
         candidate = dataclasses.replace(base, network=stock_network(base, calibration))
         metrics = metrics_of(recipe, material, set_aside, support, before, blend, start.removed)
         return Trained(candidate, recipe, metrics)
-
-    def _choice(self, new_lines: int, practice_lines: int = 0, added: int = 0) -> Choice:
-        champion = self.champion
-        return choose_recipe(
-            self.wanted,
-            champion.family,
-            champion.network,
-            self.device,
-            new_lines,
-            practice_lines,
-            added,
-        )
 
     def _encode(
         self,
@@ -201,29 +181,6 @@ class TrainingSession:
         for labels in sorted(paths.labels.glob("*.txt")):
             digest.update(f"{labels.name} {file_sha256(labels)}".encode())
         return digest.hexdigest()
-
-
-def _with_added_columns(origin: Weights, trained: Weights, part: TrainedPart) -> Weights:
-    """Return the champion's weights with the added characters' columns as trained.
-
-    The champion knows nothing of them: blending would only make them weaker.
-    """
-    added = part.outputs.added
-    if not len(added):
-        return origin
-    replaced = {id(tensor) for tensor in part.outputs.replaced()}
-    names = [name for name, tensor in _state(part.network).items() if id(tensor) in replaced]
-    result = dict(origin)
-    for name in names:
-        columns = origin[name].copy()
-        columns[..., added] = trained[name][..., added]
-        result[name] = columns
-    return result
-
-
-def _state(network: Network) -> Mapping[str, Any]:
-    state: Mapping[str, Any] = network.state_dict()
-    return state
 
 
 def _calibration_images(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from finetuning.alphabet import Support
-from finetuning.choice import Choice
 from finetuning.device import Device
 from finetuning.interpolation import Blend
 from finetuning.material import Material
@@ -18,14 +17,13 @@ Metrics = dict[str, float | int | str | None]
 
 
 def announce_material(
-    choice: Choice, material: Material, set_aside: SetAside, device: Device
+    recipe: Recipe, why: str, material: Material, set_aside: SetAside, device: Device
 ) -> None:
     """Print which recipe was chosen and why, and what it trains on."""
-    recipe = choice.recipe
     for sentence in set_aside.sentences():
         announce(sentence)
     announce(
-        f"recipe={recipe.name} because {choice.why}; device={device.name} epochs={recipe.epochs} "
+        f"recipe={recipe.name} because {why}; device={device.name} epochs={recipe.epochs} "
         f"views={recipe.views} learning_rate={recipe.learning_rate}"
     )
     announce(

@@ -97,7 +97,7 @@ class Trainer:
         saved = self.checkpoints.latest()
         if saved is None:
             return 0, 0
-        set_trained_weights(self.part, saved.weights)
+        self.part.set_weights(saved.weights)
         self._optimizer.set_state_dict(
             {
                 **self._named_for_paddle(saved.optimizer),
@@ -210,7 +210,7 @@ class Trainer:
         best = self._best_score
         self._since_gain = 0 if best is None or utility > best else self._since_gain + 1
         if best is None or utility >= max(best, utility) - _NOISE:
-            self._best = trained_weights(self.part)
+            self._best = self.part.weights()
         self._best_score = utility if best is None else max(best, utility)
 
     def _save(self, epoch: int, step: int) -> None:
@@ -222,7 +222,7 @@ class Trainer:
             Checkpoint(
                 position=Position(epoch, step, self._best_score, self._since_gain),
                 schedule=schedule,
-                weights=trained_weights(self.part),
+                weights=self.part.weights(),
                 optimizer=optimizer,
                 best=self._best,
             )
@@ -245,21 +245,3 @@ class Trainer:
             parameter = self._parameters[int(number)]
             named[f"{parameter.name}_{rest}"] = paddle.to_tensor(value)
         return named
-
-
-def trained_weights(part: TrainedPart) -> Weights:
-    """Return copies of the arrays of the trained layers, by their name within the network."""
-    trained = {id(tensor) for layer in part.layers() for tensor in layer.state_dict().values()}
-    return {
-        name: tensor.numpy().copy()
-        for name, tensor in part.network.state_dict().items()
-        if id(tensor) in trained
-    }
-
-
-def set_trained_weights(part: TrainedPart, weights: Weights) -> None:
-    """Set arrays by their name within the network, and what is trained in their place."""
-    state: dict[str, Any] = part.network.state_dict()
-    for name, value in weights.items():
-        state[name].set_value(value)
-    part.outputs.reload()

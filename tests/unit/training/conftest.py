@@ -106,6 +106,10 @@ class Job:
         text = "".join(f"{key}\t{value}\n" for key, value in lines.items())
         (labels / f"{name}.txt").write_text(text, encoding="utf-8")
 
+    def list_new_characters(self, characters: str) -> None:
+        listed = "".join(f"{character}\n" for character in characters)
+        (self.base / "input/data/labels/new_characters.txt").write_text(listed, encoding="utf-8")
+
     def configure(self, **values: Any) -> None:
         config = self.base / "input/config"
         config.mkdir(parents=True, exist_ok=True)

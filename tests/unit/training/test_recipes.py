@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from finetuning.choice import choose_recipe, generic_lines_wanted, replay_lines_wanted
@@ -55,8 +56,6 @@ def test_incremental_recipes_learn_slower_and_shorter_than_from_scratch() -> Non
 def test_a_recipe_survives_its_own_file() -> None:
     recipe = read_recipe("partial").completed(300)
 
-    import yaml
-
     assert Recipe.model_validate(yaml.safe_load(recipe.as_yaml())) == recipe
 
 
@@ -72,6 +71,23 @@ def test_on_a_cpu_only_the_head_of_a_real_network_is_trained(mobile: Any) -> Non
 
     assert choice.recipe.name == "head"
     assert "CPU" in choice.why
+
+
+@pytest.mark.parametrize(
+    ("minutes", "lines", "name"),
+    [(2, 300, "head"), (10, 300, "partial"), (30, 300, "full"), (30, 30_000, "head")],
+)
+def test_on_a_cpu_the_time_allowed_and_the_number_of_lines_decide_how_much_is_trained(
+    mobile: Any, monkeypatch: pytest.MonkeyPatch, minutes: float, lines: int, name: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    wanted = Hyperparameters(run_id="run-1", max_minutes=minutes)
+
+    choice = choose_recipe(wanted, MOBILE, mobile, CPU, lines)
+
+    assert choice.recipe.name == name
+    assert f"{lines} lines take about" in choice.why
+    assert f"of {minutes} on this CPU" in choice.why
 
 
 def test_a_gpu_trains_everything_and_small_networks_take_larger_steps(
@@ -91,7 +107,8 @@ def test_what_cannot_be_trained_is_not_tried(mobile: Any) -> None:
 
 
 def test_few_lines_are_shown_more_often_and_in_more_views(mobile: Any) -> None:
-    few, many = (choose_recipe(AUTO, MOBILE, mobile, CPU, lines).recipe for lines in (200, 20_000))
+    recipe = choose_recipe(AUTO, MOBILE, mobile, CPU, 200).recipe
+    few, many = recipe.completed(200), recipe.completed(20_000)
 
     assert (few.epochs, few.views) == (few.most_epochs, few.most_views)
     assert (many.epochs, many.views) == (many.least_epochs, 2)
@@ -102,7 +119,7 @@ def test_what_is_asked_for_is_done(mobile: Any) -> None:
         run_id="run-1", recipe="full", overrides={"epochs": 1, "learning_rate": 1e-3}
     )
 
-    recipe = choose_recipe(wanted, MOBILE, mobile, CPU, 250).recipe
+    recipe = choose_recipe(wanted, MOBILE, mobile, CPU, 250).recipe.completed(250)
 
     assert (recipe.name, recipe.epochs, recipe.views) == ("full", 1, 1)
     assert recipe.learning_rate == 1e-3

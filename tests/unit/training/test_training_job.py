@@ -238,8 +238,9 @@ def test_the_dictionary_grows_by_the_listed_characters_and_they_are_read(
         blend="false",
     )
     job.label("train", lettered(draw_lines(job.images, "incoming/train", 160, seed=1)))
-    job.label("dev", lettered(draw_lines(job.images, "incoming/dev", 24, seed=2)))
-    (job.base / "input/data/labels/new_characters.txt").write_text("Ж\nЩ\n", encoding="utf-8")
+    dev = lettered(draw_lines(job.images, "incoming/dev", 24, seed=2))
+    job.label("dev", dev)
+    job.list_new_characters("ЖЩ")
 
     assert main(StopRequest()) == 0
 
@@ -250,11 +251,10 @@ def test_the_dictionary_grows_by_the_listed_characters_and_they_are_read(
     assert metrics["new_character_least_lines"] > 40
     assert metrics["set_aside"] == 0
     assert "new_characters=1 Ж least_lines=" in capsys.readouterr().out
-    pictures = [cv2.imread(str(path)) for path in sorted(job.images.glob("incoming/dev/images/*"))]
-    truths = [*lettered(draw_lines(job.images, "incoming/dev", 24, seed=2)).values()]
+    pictures = [cv2.imread(str(job.images / key)) for key in dev]
     readings = [reading.text for reading in Recognizer.load(job.base / "model").read(pictures)]
-    found = sum(r.count("Ж") for r, t in zip(readings, truths, strict=True) if "Ж" in t)
-    assert found >= 0.8 * sum(truth.count("Ж") for truth in truths)
+    found = sum(r.count("Ж") for r, t in zip(readings, dev.values(), strict=True) if "Ж" in t)
+    assert found >= 0.8 * sum(truth.count("Ж") for truth in dev.values())
 
 
 def test_without_any_time_the_grown_champion_is_the_model(
@@ -262,7 +262,7 @@ def test_without_any_time_the_grown_champion_is_the_model(
 ) -> None:
     job = make_job(recipe="small", generic_lines=0, practice_lines=0, max_minutes=1e-9)
     job.label("train", lettered(draw_lines(job.images, "incoming/train", 96, seed=1)))
-    (job.base / "input/data/labels/new_characters.txt").write_text("Ж\n", encoding="utf-8")
+    job.list_new_characters("Ж")
 
     assert main(StopRequest()) == 0
 
@@ -274,7 +274,7 @@ def test_a_grown_model_is_the_start_of_the_next_round(
 ) -> None:
     first = make_job("first", recipe="small", epochs=1, generic_lines=0)
     first.label("train", lettered(draw_lines(first.images, "incoming/train", 96, seed=1)))
-    (first.base / "input/data/labels/new_characters.txt").write_text("Ж\n", encoding="utf-8")
+    first.list_new_characters("Ж")
     assert main(StopRequest()) == 0
     archive = first.base / "model.tar.gz"
     pack(first.base / "model", archive)
