@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks import tables
 from benchmarks.training.runs import Run, Scores
 
-_HEADER = ("domain", "variant", "new", "general", "chinese", "seconds", "peak GB")
+_HEADER = ("domain", "variant", "new", "general", "chinese", "new characters", "seconds", "peak GB")
 _GIGABYTE = 1e9
 BEFORE = "(before)"
 
@@ -36,9 +36,10 @@ def report(runs: Mapping[str, Sequence[Run]], failures: Mapping[str, str]) -> st
     return "\n\n".join(parts)
 
 
-def _scores(scores: Sequence[Scores]) -> tuple[str, str, str]:
+def _scores(scores: Sequence[Scores]) -> tuple[str, str, str, str]:
     return (
         tables.percent([each.new for each in scores]),
         tables.percent([each.general for each in scores]),
         tables.percent([each.chinese for each in scores]),
+        tables.percent([each.recall for each in scores]),
     )

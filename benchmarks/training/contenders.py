@@ -13,7 +13,7 @@ from benchmarks.code_state import trainer_version
 from benchmarks.datasets import Data, LabelledLine
 from benchmarks.models import Base
 from benchmarks.places import new_workspace
-from benchmarks.reading import Reader, Sets
+from benchmarks.reading import Reader, Sets, exact_match, recall
 from benchmarks.rivals import running
 from benchmarks.rivals.running import RivalRun, Speed, Task
 from benchmarks.rivals.settings import Rival
@@ -63,20 +63,23 @@ class Contest:
         data = Data.below(cache)
         return cls(data, Reader(data.directory, cache))
 
-    def scores(self, model: Path, sets: Sets) -> Scores:
-        """Read test lines with a model."""
-        return Scores(**self.reader.accuracies(model, sets))
+    def scores(self, model: Path, sets: Sets, base: Base) -> Scores:
+        """Read test lines with a model that was trained from a base."""
+        readings = self.reader.readings(model, sets)
+        accuracies = {name: exact_match(lines, readings[name]) for name, lines in sets.items()}
+        added = jobs.new_characters(base, sets[NEW])
+        return Scores(**accuracies, recall=recall(sets[NEW], readings[NEW], added))
 
     def train_ours(
         self, base: Base, problem: Problem, name: str, hyperparameters: Mapping[str, object]
     ) -> Run:
         """Run our training job. There is a model at its end, not before."""
-        before = self.scores(base.directory, problem.everything)
+        before = self.scores(base.directory, problem.everything, base)
         with _workspace() as workspace:
             directory = workspace / "job"
             given = {"seed": problem.seed, **hyperparameters}
             result = jobs.train(directory, base, self.data.directory, problem.lines, given)
-            after = self.scores(result.model, problem.everything)
+            after = self.scores(result.model, problem.everything, base)
         seconds = result.finished.seconds
         speed = result.presented / seconds if result.presented else None
         return Run(
@@ -110,11 +113,11 @@ class Contest:
         budget: float,
     ) -> Run:
         """Run PaddleOCR's training for `budget` seconds, then read with what it saved."""
-        before = self.scores(base.directory, problem.everything)
+        before = self.scores(base.directory, problem.everything, base)
         task = self._task(base, problem, generic_lines)
         with _workspace() as workspace:
             run = running.train(rival, task, speed, budget, workspace / "run")
-            points = self._read_checkpoints(run, problem, workspace)
+            points = self._read_checkpoints(run, problem, base, workspace)
         return Run(
             contender=rival.name,
             base=base.name,
@@ -141,22 +144,21 @@ class Contest:
         )
 
     def _read_checkpoints(
-        self, run: RivalRun, problem: Problem, workspace: Path
+        self, run: RivalRun, problem: Problem, base: Base, workspace: Path
     ) -> tuple[Point, ...]:
-        found: list[tuple[float, float, Path]] = []
+        found: list[tuple[float, Scores, Path]] = []
         for number, saved in enumerate(run.checkpoints):
             given = running.as_base_model(run, saved, workspace / f"checkpoint-{number}")
             model = models.complete(given, workspace / f"model-{number}")
-            new = self.scores(model, {NEW: problem.test}).new
-            found.append((saved.seconds, new, model))
+            found.append((saved.seconds, self.scores(model, {NEW: problem.test}, base), model))
         if not found:
             return ()
         # What a model has kept takes long to read; it is asked of the best and of the last.
-        best = max(found, key=lambda point: point[1])
+        best = max(found, key=lambda point: point[1].new)
         points = []
-        for seconds, new, model in found:
-            thorough = model in (best[2], found[-1][2])
-            scores = self.scores(model, problem.everything) if thorough else Scores(new=new)
+        for seconds, scores, model in found:
+            if model in (best[2], found[-1][2]):
+                scores = self.scores(model, problem.everything, base)
             points.append(Point(seconds=seconds, scores=scores))
         return tuple(points)
 

@@ -20,6 +20,7 @@ _HEADER = (
     "general after",
     "chinese before",
     "chinese after",
+    "new characters",
     "s to 90 % of best",
     "s in all",
     "images/s",
@@ -35,7 +36,8 @@ def report(runs: Sequence[Run]) -> str:
     parts = [
         "Exact match in percent, mean over seeds ± the largest distance from it. *after* is the "
         "best of the contender's checkpoints, chosen on the test lines for others; ours has one. "
-        "Our time is the whole job's. *–* in the time column: never reached.",
+        "*new characters* is the share of the characters that the base lacks that was read. Our "
+        "time is the whole job's. *–* in the time column: never reached.",
         tables.markdown(_HEADER, [_row(group, runs) for group in _groups(runs)]),
     ]
     comparisons = _comparisons(runs)
@@ -77,6 +79,7 @@ def _row(group: Sequence[Run], runs: Sequence[Run]) -> list[str]:
         *_before_and_after(group, lambda scores: scores.new),
         *_before_and_after(group, lambda scores: scores.general),
         *_before_and_after(group, lambda scores: scores.chinese),
+        tables.percent([run.best.recall for run in group]),
         _time(times),
         _duration(group),
         tables.number([run.images_per_second for run in group], "{:.1f}"),

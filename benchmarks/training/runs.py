@@ -11,13 +11,18 @@ NEARLY = 0.9
 
 
 class Scores(BaseModel):
-    """Exact match, 0..1, on lines of the domain and on what must not be forgotten."""
+    """Exact match, 0..1, on lines of the domain and on what must not be forgotten.
+
+    recall: the share of the characters that the base lacks that was read in lines of the domain;
+    None when there are none.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     new: float
     general: float | None = None
     chinese: float | None = None
+    recall: float | None = None
 
 
 class Point(BaseModel):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.datasets import LabelledLine
-from benchmarks.reading import Reader, Sets, exact_match
+from benchmarks.reading import Reader, Sets, exact_match, recall
 
 LINES = [LabelledLine("1.jpg", "12.5"), LabelledLine("2.jpg", "дом ")]
 
@@ -19,6 +19,13 @@ def model(tmp_path: Path) -> Path:
 def test_only_whole_lines_count() -> None:
     assert exact_match(LINES, ["12.5", "дом"]) == 1.0
     assert exact_match(LINES, ["125", " дом"]) == 0.5
+
+
+def test_recall_counts_the_asked_characters_that_their_own_line_was_read_with() -> None:
+    lines = [LabelledLine("1.jpg", "дом 1"), LabelledLine("2.jpg", "омм")]
+
+    assert recall(lines, ["мод 7", "м"], {"д", "о", "м"}) == 4 / 6
+    assert recall(lines, ["дом 1", "омм"], {"Ж"}) is None
 
 
 def test_what_a_model_read_once_is_not_read_again(

@@ -69,9 +69,9 @@ def test_the_report_compares_others_with_ours_on_the_same_lines(make_run: MakeRu
 
     ours = cells(text, "| cyrillic | 200   | ours (pp-ocrv4-mobile)")
     assert ours[3:5] == ["10.0 ± 0.0", "85.0 ± 5.0"]
-    assert ours[9:11] == ["50 ± 10", "50 ± 10"]
+    assert ours[10:12] == ["50 ± 10", "50 ± 10"]
     best = cells(text, "| cyrillic | 200   | best                  ")
-    assert best[9:11] == ["–", "500 ± 100 of 400 ± 0"]
+    assert best[10:12] == ["–", "500 ± 100 of 400 ± 0"]
     compared = cells(text, "| cyrillic | 200   | best      |")
     assert compared[3:] == ["+15.0 ± 5.0", "+0.0 ± 0.0", "+0.0 ± 0.0", ">10.0x", "25.0x", "1.0x"]
 
