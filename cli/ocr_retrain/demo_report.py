@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ocr_retrain.demo_evidence import Evidence
 
 
+_MOST_ROWS = 12
+
+
 @dataclass(frozen=True)
 class SampleReading:
     """One sample image: what it says, and what the endpoint read before and after."""
@@ -42,14 +45,25 @@ def conclusion(
         Text(""),
         outcome_report(result, verdict),
         Text(""),
-        Text("What the endpoint read, before and after:"),
+        Text("What the endpoint read, before and after, in lines that no training saw:"),
         samples_table(samples),
     ]
     return Group(*parts)
 
 
-def samples_table(samples: Sequence[SampleReading]) -> Table:
-    """Return one line per sample image."""
+def samples_table(samples: Sequence[SampleReading]) -> Group:
+    """Return one row per sample that tells something: those read otherwise than before first."""
+    shown = sorted(samples, key=_tells_little)[:_MOST_ROWS]
+    others = [sample for sample in samples if sample not in shown]
+    rest = f"{sum(sample.after == sample.truth for sample in others)} of the {len(others)} others"
+    return Group(_rows(shown), *([Text(f"and reads {rest} exactly.")] if others else []))
+
+
+def _tells_little(sample: SampleReading) -> tuple[bool, bool]:
+    return sample.before == sample.after, sample.after == sample.truth
+
+
+def _rows(samples: Sequence[SampleReading]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("image", "says", "read before", "read now"):
         table.add_column(heading)

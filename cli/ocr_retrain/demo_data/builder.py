@@ -29,7 +29,7 @@ class Sizes:
 
     train: int = 1200
     holdout: int = 250
-    samples: int = 6
+    samples: int = 60
     golden: int = 300
 
 

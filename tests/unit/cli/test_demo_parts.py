@@ -11,7 +11,7 @@ from rich.console import Console
 from ocr_retrain.connection import Cloud
 from ocr_retrain.demo_checks import Measured, shortcomings
 from ocr_retrain.demo_evidence import Evidence, save_evidence
-from ocr_retrain.demo_report import SampleReading, conclusion, evidence_lines
+from ocr_retrain.demo_report import SampleReading, conclusion, evidence_lines, samples_table
 from ocr_retrain.executions import Execution
 from ocr_retrain.follow import Snapshot
 from ocr_retrain.history import read_history
@@ -88,6 +88,21 @@ def test_last_page_shows_verdict_and_samples(capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     for expected in ("50.0 %", "+40.0", "• Two.", "✗ 4l", "✓ [bold]41"):
         assert expected in out
+
+
+def test_samples_read_otherwise_than_before_are_shown_and_the_others_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    same = [SampleReading(f"same-{number}.png", "7", "7", "7") for number in range(20)]
+    lost = SampleReading("lost.png", "41", "41", "4l")
+    won = SampleReading("won.png", "42", "4z", "42")
+
+    Console(width=120).print(samples_table([*same, won, lost]))
+
+    rows = [line for line in capsys.readouterr().out.split("\n") if ".png" in line]
+    assert ["lost.png" in rows[0], "won.png" in rows[1], len(rows)] == [True, True, 12]
+    Console(width=120).print(samples_table([won, lost, *same]))
+    assert "and reads 10 of the 10 others exactly." in capsys.readouterr().out
 
 
 def test_places_are_one_line_each() -> None:
