@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from retraining.character_findings import CharacterFindings
-from retraining.characters import named
+from retraining.characters import listed, named
 from retraining.dictionary import Dictionary
 from retraining.holdout import Split
 from retraining.label_files import Problem
@@ -54,5 +54,5 @@ def check_characters(parts: Sequence[Split], known: KnownCharacters, growth: Gro
 
 
 def _problem(where: str, faults: Mapping[str, str]) -> Problem:
-    characters = "; ".join(f"{named(each)}: {why}" for each, why in faults.items())
+    characters = listed((f"{named(each)}: {why}" for each, why in faults.items()), "; ", "; and ")
     return Problem("unknown_character", where, f"the model cannot write {characters}")

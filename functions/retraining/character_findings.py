@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from retraining.characters import named
+from retraining.characters import listed, named
 from retraining.new_characters import Choice, Growth
-
-MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class CharacterFindings:
             return ""
         least = min(self.new, key=lambda each: (self.new[each], each))
         return (
-            f"{_count(self.new, 'new character')}: {_some(named(each) for each in self.new)}; "
+            f"{_count(self.new, 'new character')}: {listed(named(each) for each in self.new)}; "
             f"{named(least)} has the fewest train lines ({self.new[least]})."
         )
 
@@ -85,14 +83,8 @@ class CharacterFindings:
         if not self.set_aside:
             return ""
         each_with_why = (f"{named(each)} ({self.reasons[each]})" for each in self.set_aside)
-        return f"{_count(self.set_aside, 'character')} not learnt: {_some(each_with_why)}."
+        return f"{_count(self.set_aside, 'character')} not learnt: {listed(each_with_why)}."
 
 
 def _count(characters: Mapping[str, object], singular: str) -> str:
     return f"{len(characters)} {singular}{'' if len(characters) == 1 else 's'}"
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = len(listed) - MOST_NAMED
-    return ", ".join(listed[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

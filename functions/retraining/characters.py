@@ -1,7 +1,9 @@
 """Which characters must never become an output of a model, and how people are told. Pure."""
 
 import unicodedata
+from collections.abc import Iterable
 
+_MOST_LISTED = 10
 _LOST = {
     "\ufffc": "it stands for an object that is no text",
     "\ufffd": "it stands for text that was lost when the file was saved",
@@ -60,19 +62,32 @@ def named(character: str) -> str:
     return f"{code} {unicodedata.name(character, '')}".rstrip()
 
 
+def listed(about: Iterable[str], separator: str = ", ", last: str = " and ") -> str:
+    """List what is said about characters, cut short: a line or a dataset may hold thousands."""
+    every = list(about)
+    more = len(every) - _MOST_LISTED
+    return separator.join(every[:_MOST_LISTED]) + (f"{last}{more} more" if more > 0 else "")
+
+
 def _mark_refusal(mark: str, text: str) -> str:
     if _within(mark, _VARIATION_SELECTORS):
         return "it is a variation selector"
     if _within(mark, _ACCENTS):
         return "it is an accent without its letter; TextNormalization=compose joins what it can"
-    if any(_stands_alone(text, place) for place, each in enumerate(text) if each == mark):
+    if _stands_alone(mark, text):
         return "it is a combining mark without its letter"
     return ""
 
 
-def _stands_alone(text: str, place: int) -> bool:
-    categories = (unicodedata.category(each)[0] for each in reversed(text[:place]))
-    return next((each for each in categories if each != "M"), "") not in ("L", "N")
+def _stands_alone(mark: str, text: str) -> bool:
+    carried = False
+    for each in text:
+        category = unicodedata.category(each)[0]
+        if category != "M":
+            carried = category in "LN"
+        elif each == mark and not carried:
+            return True
+    return False
 
 
 def _within(character: str, ranges: tuple[tuple[int, int], ...]) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 
 from retraining.lines import Line
 
@@ -127,13 +128,10 @@ def _composed(text: str) -> str:
     """
     if unicodedata.is_normalized("NFC", text):
         return text
-    parts: list[str] = [""]
-    for each in text:
-        if _is_replaced_alone(each):
-            parts += [each, ""]
-        else:
-            parts[-1] += each
-    return "".join(part if len(part) == 1 else unicodedata.normalize("NFC", part) for part in parts)
+    runs = ((alone, "".join(run)) for alone, run in groupby(text, _is_replaced_alone))
+    return "".join(
+        run if alone or len(run) == 1 else unicodedata.normalize("NFC", run) for alone, run in runs
+    )
 
 
 def _is_replaced_alone(character: str) -> bool:

@@ -67,7 +67,8 @@ def foreign_model(source: Path) -> TrainableModel:
     CTC branch is kept, of a distillation the student. An inference model is inference.json or
     inference.pdmodel with its .pdiparams, or an ONNX file, with inference.yml or dict.txt.
 
-    Raises WeightsError, ConfigError or DictionaryError with the reason when it is not usable.
+    Raises WeightsError, ConfigError, DictionaryError or ArtefactError with the reason when it is
+    not usable.
     """
     if _first(source, _CHECKPOINTS) is None:
         for directory in (source, source / "inference"):

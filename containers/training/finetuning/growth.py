@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
 import unicodedata
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ import paddle
 
 from finetuning.artefacts import TrainableModel
 from finetuning.calibration import calibration_images
+from finetuning.networks import resize_head
 from finetuning.weights import Array
 from recognition.dictionary import BLANK, CharacterDictionary, DictionaryError
 from recognition.preprocessing import LineShape
@@ -79,6 +82,13 @@ def without(model: TrainableModel, characters: Sequence[str]) -> TrainableModel:
     return _with_outputs(model, dictionary, (BLANK, *kept), seed=0)
 
 
+def with_dictionary(model: TrainableModel, dictionary: CharacterDictionary) -> TrainableModel:
+    """Return a copy of the model with that dictionary; the head is fresh."""
+    network = copy.deepcopy(model.network)
+    resize_head(network, model.architecture, dictionary.classes)
+    return dataclasses.replace(model, network=network, dictionary=dictionary)
+
+
 def _make_slightly_probable(model: TrainableModel, known: CharacterDictionary) -> None:
     """Set the new outputs' biases, by how probable the network finds them on rendered lines."""
     shape = LineShape.of(model.image_shape)
@@ -111,7 +121,7 @@ def _with_outputs(
 ) -> TrainableModel:
     """Give the model the dictionary; its first outputs are the model's outputs `kept`."""
     old = model.network.head.fc
-    resized = model.family.resized(model, dictionary)
+    resized = with_dictionary(model, dictionary)
     rng = np.random.default_rng(seed)
     added = dictionary.classes - len(kept)
     new = resized.network.head.fc

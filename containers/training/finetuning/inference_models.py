@@ -29,6 +29,7 @@ from finetuning.networks import (
     build_network,
 )
 from finetuning.programs import Program, read_program
+from finetuning.programs.files import damage_as
 from finetuning.programs.onnx_files import listed_characters, read_onnx
 from finetuning.recovery import has_as_many_arrays, recover
 from finetuning.reparameterization import branched_layers, fuse, fused_state, unfuse
@@ -36,12 +37,15 @@ from finetuning.tiny import TINY_ARCHITECTURE, TINY_SHAPE
 from finetuning.weights import WeightsError
 from recognition.artefact import DICTIONARY
 from recognition.dictionary import CharacterDictionary, DictionaryError
-from recognition.preprocessing import LineShape
+from recognition.preprocessing import LineShape, Tensor
 from recognition.recognizer import open_session
 
 _ONNX = ".onnx"
 _DESCRIPTION = "inference.yml"
 _MOST_DESCRIPTION_BYTES = 16 * 1024**2
+# Of lines; files of other sizes are damaged or of something else.
+_HEIGHTS = range(8, 513)
+_WIDTHS = range(8, 8193)
 _PP_OCR_SHAPE = (3, 48, 320)
 # Of probabilities; the same arrays differ by a few millionths.
 _TOLERANCE = 1e-3
@@ -96,16 +100,18 @@ def read_description(path: Path) -> Description:
     try:
         if path.stat().st_size > _MOST_DESCRIPTION_BYTES:
             raise ConfigError(f"{path.name} is larger than a description can be.")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        document = _InferenceYml.model_validate(content)
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path.name} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path.name} is not YAML.") from error
+    try:
+        document = _InferenceYml.model_validate(yaml.safe_load(content.decode("utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
         raise ConfigError(f"{path.name} is malformed at {where}: {first['msg']}.") from error
+    # Dates and numbers that are none raise a plain ValueError.
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path.name} is not YAML.") from error
     return Description(
         document.names.model_name,
         document.after.character_dict,
@@ -119,10 +125,15 @@ def _image_shape(operations: tuple[dict[str, Any], ...], file: str) -> tuple[int
         if isinstance(resize, dict) and "image_shape" in resize:
             try:
                 channels, height, width = (int(size) for size in resize["image_shape"])
-            except (TypeError, ValueError) as error:
+            except (OverflowError, TypeError, ValueError) as error:
                 raise ConfigError(
                     f"{file} names no RecResizeImg.image_shape of three numbers."
                 ) from error
+            if channels != 3 or height not in _HEIGHTS or width not in _WIDTHS:
+                raise ConfigError(
+                    f"{file} names RecResizeImg.image_shape {[channels, height, width]}, "
+                    "which is no size of a colour image of a line."
+                )
             return channels, height, width
     return None
 
@@ -133,7 +144,8 @@ def inference_model(model: Path, dictionary_file: Path | None = None) -> Trainab
     inference.yml beside it tells name and characters; else the characters come from the dictionary
     file, dict.txt beside it, or the ONNX file itself. Nothing of a Paddle file is executed.
 
-    Raises WeightsError, ConfigError or DictionaryError when it is not of a known family.
+    Raises WeightsError, ConfigError, DictionaryError or ArtefactError when it is not of a known
+    family.
     """
     description = _described(model, dictionary_file)
     if not description.characters:
@@ -142,6 +154,11 @@ def inference_model(model: Path, dictionary_file: Path | None = None) -> Trainab
             f"add its {_DESCRIPTION} or its dictionary as {DICTIONARY}."
         )
     family = family_of_model(description.model_name) if description.model_name else None
+    if family is PP_OCRV6_SMALL and model.suffix != _ONNX:
+        raise WeightsError(
+            f"{model.name} is of {family.model_name}, which can be used as an ONNX file only; "
+            "give a folder with that alone."
+        )
     if model.suffix == _ONNX and family in (None, PP_OCRV6_SMALL):
         try:
             return _onnx_backed(model, description)
@@ -170,6 +187,7 @@ def _onnx_backed(model: Path, description: Description) -> TrainableModel:
     dictionary = CharacterDictionary(description.characters).fitted_to(classes)
     network = network_of(graph, architecture, classes)
     shape = description.image_shape or _PP_OCR_SHAPE
+    _probe(network, shape)
     return TrainableModel(network, dictionary, architecture, shape)
 
 
@@ -187,8 +205,9 @@ def _recovered(model: Path, description: Description, family: Family | None) -> 
             reason = str(error)
             continue
         shape = description.image_shape or usual_shape
+        image, found = _probe(fused, shape)
         if model.suffix == _ONNX:
-            _require_same(model, fused, shape)
+            _require_same(model, image, found)
         named = family or family_of_size(architecture, dictionary.classes)
         network = _stock(fused, architecture, dictionary, LineShape.of(shape))
         return TrainableModel(network, dictionary, {**architecture, FAMILY_KEY: named.name}, shape)
@@ -232,15 +251,30 @@ def _load(program: Program, network: Network, image_shape: tuple[int, int, int])
         state[name].set_value(value)
 
 
-def _require_same(model: Path, network: Network, image_shape: tuple[int, int, int]) -> None:
-    """Raise WeightsError unless the network computes what the ONNX file does."""
-    session = open_session(model)
-    images = np.random.default_rng(0).uniform(-1, 1, (2, *image_shape)).astype(np.float32)
-    (expected,) = session.run(None, {session.get_inputs()[0].name: images})
+def _probe(network: Network, image_shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    """Return an image of noise [1, 3, height, width] and the network's probabilities.
+
+    Raises ConfigError when the network cannot read images of that size.
+    """
+    image = np.random.default_rng(0).uniform(-1, 1, (1, *image_shape)).astype(np.float32)
     network.eval()
-    with paddle.no_grad():
-        found = network(paddle.to_tensor(images)).numpy()
-    if found.shape != expected.shape or np.abs(found - expected).max() > _TOLERANCE:
+    try:
+        with paddle.no_grad():
+            return image, network(paddle.to_tensor(image)).numpy()
+    # Paddle's and ONNX Runtime's errors share no base class but Exception.
+    except Exception as error:
+        raise ConfigError(
+            f"The network cannot read images of {list(image_shape)}, "
+            f"the RecResizeImg.image_shape of {_DESCRIPTION}."
+        ) from error
+
+
+def _require_same(model: Path, image: Tensor, found: Tensor) -> None:
+    """Raise WeightsError unless the ONNX file finds the same on the image."""
+    session = open_session(model)
+    with damage_as(f"{model.name} cannot be run on one image of {list(image.shape[1:])}."):
+        (expected,) = session.run(None, {session.get_inputs()[0].name: image})
+    if found.shape != expected.shape or not np.allclose(found, expected, rtol=0, atol=_TOLERANCE):
         raise WeightsError(
             f"{model.name} has the arrays of a known family but computes something else."
         )

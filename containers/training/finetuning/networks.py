@@ -82,10 +82,20 @@ def build_network(architecture: Mapping[str, Any], classes: int) -> Network:
 def _build(plan: Config) -> Network:
     if plan["Backbone"]["name"] != TINY:
         return BaseModel(plan)
+    backbone = TinyBackbone(plan["Backbone"]["channels"])
+    neck = build_neck({**plan["Neck"], "in_channels": backbone.out_channels})
+    return joined(backbone, neck, plan["Head"])
+
+
+def joined(backbone: Network, neck: Network, head: Mapping[str, Any]) -> Network:
+    """Make a network as PaddleOCR makes them, of parts that it does not know.
+
+    `head` describes the head, as in config.yml, with its `out_channels`.
+    """
     network = BaseModel({"model_type": "rec"})
-    network.backbone = TinyBackbone(**{key: plan["Backbone"][key] for key in ("channels",)})
-    network.neck = build_neck({**plan["Neck"], "in_channels": network.backbone.out_channels})
-    network.head = build_head({**plan["Head"], "in_channels": network.neck.out_channels})
+    network.backbone = backbone
+    network.neck = neck
+    network.head = build_head({**head, "in_channels": neck.out_channels})
     network.use_backbone = network.use_neck = network.use_head = True
     return network
 

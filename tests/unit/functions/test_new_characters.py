@@ -152,6 +152,12 @@ def test_what_can_be_read_may_be_learnt(text: str, character: str) -> None:
     assert character in decide([text] * 3).new
 
 
+def test_a_long_run_of_marks_takes_no_longer_than_other_text() -> None:
+    marks = "\u0e31" * 300_000
+    assert refusal("\u0e31", f"\u0e01{marks}") == ""
+    assert "without its letter" in refusal("\u0e31", f"\u0e01{marks} \u0e31")
+
+
 def test_what_the_model_can_write_is_never_in_question() -> None:
     known = Dictionary(frozenset("\u200b\ue000\u0301"))
     choice = choose(["\u200b\ue000 \u0301"], [], known, Growth(True, 3))

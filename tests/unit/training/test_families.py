@@ -27,6 +27,7 @@ from finetuning.families.ppocrv6 import (
     network_of,
     read_graph,
 )
+from finetuning.growth import with_dictionary
 from finetuning.networks import (
     PP_OCRV3_ARCHITECTURE,
     PP_OCRV4_ARCHITECTURE,
@@ -188,7 +189,7 @@ def test_another_dictionary_changes_the_head_alone(models: Models, name: str) ->
     model = models(name)
     before = read_weights(model.network)
 
-    resized = model.family.resized(model, CharacterDictionary(tuple("abcdefg")))
+    resized = with_dictionary(model, CharacterDictionary(tuple("abcdefg")))
 
     after = read_weights(resized.network)
     assert resized.network.head.fc.weight.shape[-1] == resized.dictionary.classes == 8
@@ -329,7 +330,7 @@ def test_an_exported_graph_lists_its_own_characters(
     pp_ocrv6: TrainableModel, tmp_path: Path
 ) -> None:
     characters = (*"0123456789 ", "\u2603")
-    model = pp_ocrv6.family.resized(pp_ocrv6, CharacterDictionary(characters))
+    model = with_dictionary(pp_ocrv6, CharacterDictionary(characters))
 
     write_model(model, Lineage("run-1"), {}, tmp_path)
 
@@ -400,6 +401,17 @@ def use_an_array_twice(model: Any) -> None:
             node.input[1] = "linear_1.w_0"
 
 
+def forget_numbers(model: Any) -> None:
+    entry = arrays_of(model)["linear_8.b_0"]
+    nothing = np.full(list(entry.dims), np.nan, dtype=np.float32)
+    entry.CopyFrom(numpy_helper.from_array(nothing, entry.name))
+
+
+def cut_values(model: Any) -> None:
+    entry = arrays_of(model)["linear_8.b_0"]
+    entry.raw_data = entry.raw_data[:-3]
+
+
 def keep_arrays_elsewhere(model: Any) -> None:
     entry = arrays_of(model)["linear_8.w_0"]
     entry.ClearField("raw_data")
@@ -411,6 +423,8 @@ def keep_arrays_elsewhere(model: Any) -> None:
     ("how", "reason"),
     [
         (take_relu_for_sigmoid, "computes something else"),
+        (forget_numbers, "computes something else"),
+        (cut_values, "is damaged"),
         (go_past_the_pooling, "does not depend on the backbone's pooling alone"),
         (pool_twice, "has 2 average poolings"),
         (use_an_array_twice, "uses linear_1.w_0 twice"),

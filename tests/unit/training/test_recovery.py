@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import paddle
 import pytest
 import yaml
+from paddle.base.proto import framework_pb2
 from ppocr.modeling.architectures import build_model
 
 from finetuning.artefacts import Lineage, TrainableModel, load_model, write_model
@@ -192,6 +194,31 @@ def edit_parameters(directory: Path, how: Callable[[bytes], bytes]) -> None:
     path.write_bytes(how(path.read_bytes()))
 
 
+def parameters(*arrays: tuple[int, list[int], bytes]) -> bytes:
+    """Lay out arrays (type, shape, values) as Paddle does."""
+    content = b""
+    for kind, shape, values in arrays:
+        description = framework_pb2.VarType.TensorDesc(data_type=kind, dims=shape)
+        described = description.SerializeToString()
+        content += struct.pack("<IQIi", 0, 0, 0, len(described)) + described + values
+    return content
+
+
+def nothing_times_a_lot(content: bytes) -> bytes:
+    return parameters((framework_pb2.VarType.FP32, [0, 2**62, 2**62], b"")) * 100
+
+
+def whole_numbers(content: bytes) -> bytes:
+    return content.replace(b"\x08\x05\x10", b"\x08\x02\x10")
+
+
+def edit_size(directory: Path, size: list[float]) -> None:
+    def edit(content: Any) -> None:
+        content["PreProcess"]["transform_ops"][1]["RecResizeImg"]["image_shape"] = size
+
+    edit_description(directory, edit)
+
+
 def drop_a_convolution(operators: list[Any]) -> None:
     operators.remove(next(entry for entry in operators if entry["#"] == "1.conv2d"))
 
@@ -246,6 +273,24 @@ def change_a_stride(operators: list[Any]) -> None:
             WeightsError,
             "is damaged",
         ),
+        (lambda d: edit_parameters(d, nothing_times_a_lot), WeightsError, "is damaged"),
+        (lambda d: edit_parameters(d, whole_numbers), WeightsError, "not end with a CTC head"),
+        (
+            lambda d: edit_description(
+                d, lambda c: c["Global"].update(model_name="PP-OCRv6_small_rec")
+            ),
+            WeightsError,
+            "can be used as an ONNX file only",
+        ),
+        (lambda d: edit_size(d, [3, 32, float("inf")]), ConfigError, "of three numbers"),
+        (lambda d: edit_size(d, [3, 32, 2_000_000_000]), ConfigError, "is no size of"),
+        (lambda d: edit_size(d, [3, 32, -96]), ConfigError, "is no size of"),
+        (
+            lambda d: edit_size(d, [3, 480, 96]),
+            ConfigError,
+            r"cannot read images of \[3, 480, 96\]",
+        ),
+        (lambda d: (d / "inference.yml").write_text("a: 2001-99-99"), ConfigError, "is not YAML"),
         (
             lambda d: edit_program(d, drop_a_convolution),
             WeightsError,
@@ -263,6 +308,91 @@ def test_an_unusable_inference_model_is_refused_with_the_reason(
 
     with pytest.raises(error, match=reason):
         foreign_model(exported)
+
+
+def values_of(model: Any) -> Any:
+    """Return the first array of the graph that is one of the network's."""
+    constants = [node.attribute[0].t for node in model.graph.node if node.op_type == "Constant"]
+    return next(entry for entry in constants if len(entry.dims) == 4)
+
+
+def cut_values(model: Any) -> None:
+    values_of(model).raw_data = values_of(model).raw_data[:-3]
+
+
+def declare_too_much(model: Any) -> None:
+    values_of(model).dims[0] = 2**62
+
+
+def forget_a_result(model: Any) -> None:
+    number = onnx.helper.make_tensor("one", onnx.TensorProto.FLOAT, [1], [1.0])
+    model.graph.node.append(onnx.helper.make_node("Constant", [], [], value=number))
+
+
+def stride_by_a_fraction(model: Any) -> None:
+    convolution = next(node for node in model.graph.node if node.op_type == "Conv")
+    strides = next(entry for entry in convolution.attribute if entry.name == "strides")
+    strides.CopyFrom(onnx.helper.make_attribute("strides", 1.5))
+
+
+def hide_an_array_elsewhere(model: Any) -> None:
+    array = onnx.TensorProto(name="secret", data_type=1, dims=[4], data_location="EXTERNAL")
+    array.external_data.add(key="location", value="/etc/passwd")
+    branch = onnx.helper.make_graph([], "branch", [], [], [array])
+    model.graph.node.add(op_type="If").attribute.add(name="then_branch", g=branch)
+
+
+def answer_twice(model: Any) -> None:
+    model.graph.output.add().CopyFrom(model.graph.output[0])
+    model.graph.output[1].name = model.graph.node[0].output[0]
+
+
+def forget_numbers(model: Any) -> None:
+    values = np.full(list(values_of(model).dims), np.nan, dtype=np.float32)
+    values_of(model).CopyFrom(onnx.numpy_helper.from_array(values))
+
+
+@pytest.fixture
+def edited(exported: Path) -> Callable[[Callable[[Any], None]], Path]:
+    """Change the ONNX file of the tiny network, which is left alone."""
+
+    def edit(how: Callable[[Any], None]) -> Path:
+        model = onnx.load(exported / "model.onnx")
+        how(model)
+        (exported / "model.onnx").write_bytes(model.SerializeToString())
+        (exported / "inference.json").unlink()
+        return exported
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        (cut_values, "is damaged"),
+        (declare_too_much, "is damaged"),
+        (forget_a_result, "is damaged"),
+        (stride_by_a_fraction, "is damaged"),
+        (hide_an_array_elsewhere, "keeps arrays in other files"),
+        (answer_twice, r"cannot be run on one image of \[3, 32, 96\]"),
+        (forget_numbers, "computes something else"),
+    ],
+)
+def test_an_unusable_onnx_file_is_refused_with_the_reason(
+    edited: Callable[[Callable[[Any], None]], Path], how: Callable[[Any], None], reason: str
+) -> None:
+    with pytest.raises(WeightsError, match=reason):
+        foreign_model(edited(how))
+
+
+def test_an_onnx_file_for_single_lines_is_enough(
+    edited: Callable[[Callable[[Any], None]], Path],
+) -> None:
+    def read_one(model: Any) -> None:
+        for value in (model.graph.input[0], model.graph.output[0]):
+            value.type.tensor_type.shape.dim[0].dim_value = 1
+
+    assert foreign_model(edited(read_one)).family.name == "tiny"
 
 
 # --- official training checkpoints ---

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from finetuning.device import Device
 from finetuning.networks import Network
-from recognition.dictionary import CharacterDictionary
 from recognition.preprocessing import LineShape, Tensor
 
 if TYPE_CHECKING:
@@ -84,10 +83,6 @@ class Family(Protocol):
         In evaluation, front and end together compute what the network does. In training they pool
         as in evaluation, which PaddleOCR's own networks do not.
         """
-        ...
-
-    def resized(self, model: TrainableModel, dictionary: CharacterDictionary) -> TrainableModel:
-        """Return a copy of the model with that dictionary: the head's `fc` is fresh."""
         ...
 
     def export(self, model: TrainableModel, model_dir: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +14,8 @@ from paddle import nn
 from finetuning.device import Device
 from finetuning.export import export_part, export_recognizer
 from finetuning.families.family import Depth, Front
-from finetuning.networks import Network, build_network, resize_head
+from finetuning.networks import Network, build_network
 from recognition.artefact import CONFIG, DICTIONARY, WEIGHTS
-from recognition.dictionary import CharacterDictionary
 from recognition.preprocessing import LineShape, Tensor
 from recognition.recognizer import open_session
 
@@ -71,12 +68,6 @@ class LayeredFamily:
         trained = {Depth.HEAD: 0, Depth.PARTIAL: self.last_stage, Depth.FULL: len(stages)}
         cut = len(stages) - trained[depth]
         return stages[:cut], stages[cut:]
-
-    def resized(self, model: TrainableModel, dictionary: CharacterDictionary) -> TrainableModel:
-        """Return a copy with another number of outputs."""
-        network = copy.deepcopy(model.network)
-        resize_head(network, model.architecture, dictionary.classes)
-        return dataclasses.replace(model, network=network, dictionary=dictionary)
 
     def export(self, model: TrainableModel, model_dir: Path) -> None:
         """Write Paddle's inference model, its description and the ONNX model."""

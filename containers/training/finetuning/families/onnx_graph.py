@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from finetuning.programs.onnx_files import attribute, list_characters, parse_onnx
+from finetuning.programs.onnx_files import DAMAGED, attribute, list_characters, parse_onnx
 from finetuning.weights import Array, WeightsError
 from recognition.preprocessing import Tensor
 from recognition.recognizer import Session, open_session
@@ -40,6 +40,7 @@ class DividedGraph:
     slots: tuple[Slot, ...]
 
     @classmethod
+    @DAMAGED
     def of(cls, model: Any, pooling: Sequence[int]) -> DividedGraph:  # noqa: ANN401
         """Divide an ONNX model behind its only average pooling of that size [height, width].
 
@@ -76,8 +77,12 @@ class DividedGraph:
         """Run the end: [lines, channels, 1, steps] to [lines, steps, classes]."""
         return _run(self._end, features)
 
+    @DAMAGED
     def arrays(self) -> list[Array]:
-        """Return copies of the arrays of the end, in the order of the slots."""
+        """Return copies of the arrays of the end, in the order of the slots.
+
+        Raises WeightsError when one is damaged.
+        """
         initializers = {entry.name: entry for entry in parse_onnx(self.content).graph.initializer}
         return [np.array(numpy_helper.to_array(initializers[s.initializer])) for s in self.slots]
 
@@ -97,7 +102,7 @@ class DividedGraph:
                 numpy_helper.from_array(np.ascontiguousarray(array), slot.initializer)
             )
             slots.append(Slot(slot.operator, slot.initializer, array.shape))
-        behind = {node.output[0] for node in _nodes_behind(model.graph, self.cut)}
+        behind = {name for node in _nodes_behind(model.graph, self.cut) for name in node.output}
         _forget_shapes(model.graph, behind, self.slots[-1].shape[-1])
         model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = classes
         list_characters(model, tuple(characters))

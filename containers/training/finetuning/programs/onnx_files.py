@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from finetuning.programs.files import damage_as, read_whole
 from finetuning.programs.program import (
     CONVOLUTION,
     FACTOR,
@@ -22,6 +23,9 @@ from finetuning.programs.program import (
     Program,
 )
 from finetuning.weights import Array, WeightsError
+
+DAMAGED = damage_as("The ONNX model is damaged.")
+"""For functions that read a part of a model that nobody has looked at before."""
 
 _MOST_BYTES = 512 * 1024**2
 _CHARACTERS = "character"
@@ -43,22 +47,14 @@ _KINDS = {
 
 def read_onnx(path: Path) -> Any:  # noqa: ANN401  (a protocol buffer)
     """Read a model that is one file. Raises WeightsError when it is damaged or too large."""
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise WeightsError(f"{path.name} is larger than a recognizer can be.")
-        return parse_onnx(path.read_bytes())
-    except OSError as error:
-        raise WeightsError(f"{path.name} cannot be read: {error.strerror}.") from error
+    return parse_onnx(read_whole(path, _MOST_BYTES))
 
 
+@DAMAGED
 def parse_onnx(content: bytes) -> Any:  # noqa: ANN401
     """Parse a model. Raises WeightsError when it is damaged or keeps arrays in other files."""
-    try:
-        model = onnx.load_model_from_string(content)
-    # Protocol buffers' errors share no base class but Exception.
-    except Exception as error:
-        raise WeightsError("The ONNX model is damaged.") from error
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model.graph)):
+    model = onnx.load_model_from_string(content)
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model)):
         raise WeightsError("The ONNX model keeps arrays in other files; only one file is accepted.")
     return model
 
@@ -84,10 +80,11 @@ def list_characters(model: Any, characters: tuple[str, ...]) -> None:  # noqa: A
     model.metadata_props.add(key=_CHARACTERS, value=text)
 
 
+@DAMAGED
 def onnx_program(model: Any) -> Program:  # noqa: ANN401
     """Return the model as a program; single numbers that operators need are left out or not.
 
-    They cannot be told from arrays of one number here.
+    They cannot be told from arrays of one number here. Raises WeightsError when it is damaged.
     """
     graph = model.graph
     constants = {
@@ -124,8 +121,15 @@ def _named_tensors(graph: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
             yield node.output[0], value
 
 
-def _tensors(graph: Any) -> Iterator[Any]:  # noqa: ANN401
-    yield from (tensor for _, tensor in _named_tensors(graph))
+def _tensors(message: Any) -> Iterator[Any]:  # noqa: ANN401
+    """Yield every array of the model, those of graphs within its graph too."""
+    if isinstance(message, onnx.TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in [value] if hasattr(value, "ListFields") else value:
+                yield from _tensors(inner)
 
 
 def _array(tensor: Any) -> Array:  # noqa: ANN401

@@ -12,6 +12,7 @@ from typing import Any
 
 from paddle.base.proto import framework_pb2
 
+from finetuning.programs.files import damage_as, read_whole
 from finetuning.programs.parameters import read_parameters
 from finetuning.programs.program import (
     CONVOLUTION,
@@ -62,21 +63,16 @@ def read_paddle_program(model: Path) -> Program:
     """
     parse: Callable[[bytes], tuple[list[Node], dict[str, str]]]
     parse = _parse_json if model.suffix == ".json" else _parse_description
-    try:
-        if model.stat().st_size > _MOST_BYTES:
-            raise WeightsError(f"{model.name} is larger than a recognizer can be.")
-        nodes, parameters = parse(model.read_bytes())
-    except OSError as error:
-        raise WeightsError(f"{model.name} cannot be read: {error.strerror}.") from error
-    except WeightsError:
-        raise
-    # A damaged file raises almost anything; none of it says more than "damaged".
-    except Exception as error:
-        raise WeightsError(f"{model.name} is damaged or no Paddle inference model.") from error
+    content = read_whole(model, _MOST_BYTES)
+    with damage_as(f"{model.name} is damaged or no Paddle inference model."):
+        nodes, parameters = parse(content)
     if not parameters:
         raise WeightsError(f"{model.name} is no Paddle inference model: it uses no parameters.")
     arrays = read_parameters(model.with_suffix(".pdiparams"), list(parameters.values()))
-    constants = {value: arrays[name] for value, name in parameters.items()}
+    # Numbers of other kinds are no weights: none of a network's own arrays is one.
+    constants = {
+        value: arrays[name] for value, name in parameters.items() if arrays[name].dtype.kind == "f"
+    }
     return Program(tuple(nodes), constants, parameters)
 
 
@@ -129,8 +125,8 @@ def _node_of_description(operator: Any) -> Node:  # noqa: ANN401  (a protocol bu
     kind = _KINDS.get(operator.type, str(operator.type))
     slots = {entry.parameter: list(entry.arguments) for entry in operator.inputs}
     attributes = {entry.name: entry for entry in operator.attrs}
-    if kind == POOLING and (
-        attributes["adaptive"].b if "adaptive" in attributes else attributes["global_pooling"].b
+    if kind == POOLING and any(
+        attributes[name].b for name in ("adaptive", "global_pooling") if name in attributes
     ):
         kind = "global pooling"
     order = _SLOTS.get(kind, tuple(slots))

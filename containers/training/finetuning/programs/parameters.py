@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from paddle.base.proto import framework_pb2
 
+from finetuning.programs.files import read_whole
 from finetuning.weights import Array, Weights, WeightsError
 
 _MOST_BYTES = 2 * 1024**3
@@ -33,12 +34,7 @@ def read_parameters(path: Path, names: Sequence[str]) -> Weights:
     Half precision becomes single precision. Raises WeightsError when the file is damaged or holds
     another number of arrays.
     """
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise WeightsError(f"{path.name} is larger than a recognizer's parameters can be.")
-        reader = _Reader(path.read_bytes(), path.name)
-    except OSError as error:
-        raise WeightsError(f"{path.name} cannot be read: {error.strerror}.") from error
+    reader = _Reader(read_whole(path, _MOST_BYTES), path.name)
     found = {name: reader.array() for name in sorted(set(names))}
     if not reader.is_at_end():
         raise WeightsError(f"{path.name} holds more arrays than the inference model asks for.")
@@ -70,7 +66,7 @@ class _Reader:
         dimensions = [int(size) for size in tensor.dims]
         if tensor.data_type not in _TYPES or len(dimensions) > _MOST_DIMENSIONS:
             raise self._damaged()
-        if any(size < 0 for size in dimensions):
+        if any(size < 1 for size in dimensions):
             raise self._damaged()
         kind = _TYPES[tensor.data_type]
         values = np.frombuffer(self._take(math.prod(dimensions) * kind.itemsize), dtype=kind)
