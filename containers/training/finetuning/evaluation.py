@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from finetuning.labels import Label, LabelError, image_path
+from finetuning.labels import Label
 from finetuning.metrics import Line, accuracy, examples, paired
+from finetuning.pictures import PictureReader
 from finetuning.slices import Slice
-from recognition.images import ImageError, Pixels, decode_image
-from recognition.preprocessing import scale_line
+from recognition.images import Pixels
 from recognition.recognizer import Reading, Recognizer
 
 _READ_AT_ONCE = 64
@@ -22,21 +21,26 @@ _READ_AT_ONCE = 64
 
 @dataclass
 class _Tally:
-    """What one model read so far, and how long it took."""
+    """What one model read so far, by the lines' indices, and how long it took."""
 
-    readings: list[Reading] = field(default_factory=list)
+    readings: dict[int, Reading] = field(default_factory=dict)
     seconds: float = 0.0
 
-    def read(self, model: Recognizer, pictures: Sequence[Pixels]) -> None:
+    def read(self, model: Recognizer, pictures: Mapping[int, Pixels]) -> None:
         started = time.perf_counter()
-        self.readings += model.read(pictures)
+        found = model.read(list(pictures.values()))
         self.seconds += time.perf_counter() - started
+        self.readings.update(zip(pictures, found, strict=True))
+
+    def in_order(self) -> list[Reading]:
+        return [self.readings[index] for index in sorted(self.readings)]
 
     def summary(self, truths: Sequence[str]) -> dict[str, float]:
-        lines = max(1, len(self.readings))
-        confidence = sum(reading.confidence for reading in self.readings) / lines
+        readings = self.in_order()
+        lines = max(1, len(readings))
+        confidence = sum(reading.confidence for reading in readings) / lines
         return {
-            **asdict(accuracy(truths, [reading.text for reading in self.readings])),
+            **asdict(accuracy(truths, [reading.text for reading in readings])),
             "mean_confidence": confidence,
             "milliseconds_per_line": 1000 * self.seconds / lines,
         }
@@ -52,48 +56,37 @@ class Evaluator:
     announce: Callable[[str], None]
 
     def evaluate(self, part: Slice, labels: Sequence[Label]) -> dict[str, Any]:
-        """Return the slice's entry of evaluation.json; unreadable images are named and left out."""
+        """Return the slice's entry of evaluation.json; unreadable lines are named and left out."""
         champion, candidate = _Tally(), _Tally()
-        read: list[Label] = []
-        unreadable: list[str] = []
         seen = 0
         for chunk in self._chunks(labels):
             seen += len(chunk)
-            pictures = [picture for _, picture in chunk if picture is not None]
-            unreadable += [label.key for label, picture in chunk if picture is None]
-            read += [label for label, picture in chunk if picture is not None]
+            pictures = {index: line for index, line in chunk if not isinstance(line, str)}
             champion.read(self.champion, pictures)
             candidate.read(self.candidate, pictures)
             self.announce(f"slice={part.name} lines={seen}/{len(labels)}")
+        read = [label for index, label in enumerate(labels) if index in champion.readings]
         truths = [label.text.strip() for label in read]
         lines = [
             Line(label.key, truth, old.text, new.text)
             for label, truth, old, new in zip(
-                read, truths, champion.readings, candidate.readings, strict=True
+                read, truths, champion.in_order(), candidate.in_order(), strict=True
             )
         ]
         return {
             "name": part.name,
             "kind": part.kind,
             "lines": len(lines),
-            "unreadable": unreadable,
+            "unreadable": [
+                label.name for index, label in enumerate(labels) if index not in champion.readings
+            ],
             "champion": champion.summary(truths),
             "candidate": candidate.summary(truths),
             "paired": asdict(paired(lines)),
             "examples": asdict(examples(lines)),
         }
 
-    def _chunks(self, labels: Sequence[Label]) -> Iterator[list[tuple[Label, Pixels | None]]]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, len(labels), _READ_AT_ONCE):
-                chunk = labels[start : start + _READ_AT_ONCE]
-                pictures = pool.map(self._picture, chunk)
-                yield list(zip(chunk, pictures, strict=True))
-
-    def _picture(self, label: Label) -> Pixels | None:
-        try:
-            pixels = decode_image(image_path(self.images, label.key).read_bytes())
-        except (OSError, ImageError, LabelError):
-            return None
-        # Photographs are large and lines are small: only the small one is kept.
-        return scale_line(pixels, self.champion.shape)
+    def _chunks(self, labels: Sequence[Label]) -> Iterator[list[tuple[int, Pixels | str]]]:
+        lines = PictureReader(self.images, self.champion.shape, _READ_AT_ONCE).read(labels)
+        while chunk := list(islice(lines, _READ_AT_ONCE)):
+            yield chunk

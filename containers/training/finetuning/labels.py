@@ -1,21 +1,42 @@
-"""Label files: `<bucket key><TAB><text>` per line."""
+"""Label files: `<bucket key><TAB><text>` per line, `<TAB><corners>` for a part of a page image."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from recognition.cropping import BoxError, Points
 
 
 class LabelError(ValueError):
     """A label file cannot be used; the message is one sentence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Label:
-    """What one image says. The key names the image; the text is never empty."""
+    """What one line says. The key names the image; the text is never empty.
+
+    `box` are the line's corners as written, `[[x,y],...]`; it is empty where the image is the line.
+    It is kept as written because a label file may hold a million of them.
+    """
 
     key: str
     text: str
+    box: str = ""
+
+    @property
+    def name(self) -> str:
+        """Which line is meant, for people: several lines may be on one image."""
+        return f"{self.key} {self.box}" if self.box else self.key
+
+    def points(self) -> Points:
+        """Return the corners; what they enclose is for cropping to judge. Raises BoxError."""
+        try:
+            points: Points = json.loads(self.box)
+        except (ValueError, RecursionError) as error:
+            raise BoxError("The corners are no JSON.") from error
+        return points
 
 
 def read_labels(path: Path) -> list[Label]:
@@ -24,17 +45,18 @@ def read_labels(path: Path) -> list[Label]:
     Raises LabelError when the file cannot be read or is not UTF-8.
     """
     try:
-        content = path.read_bytes().decode("utf-8-sig")
+        with path.open(encoding="utf-8-sig", newline="\n") as lines:
+            return [label for line in lines if (label := _parse(line.rstrip("\r\n")))]
     except OSError as error:
         raise LabelError(f"The label file {path.name} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise LabelError(f"The label file {path.name} is not UTF-8.") from error
-    labels = []
-    for line in content.split("\n"):
-        key, tab, text = line.rstrip("\r").partition("\t")
-        if tab and key and text.strip():
-            labels.append(Label(key, text))
-    return labels
+
+
+def _parse(line: str) -> Label | None:
+    key, _, rest = line.partition("\t")
+    text, _, box = rest.partition("\t")
+    return Label(key, text, box) if key and text.strip() else None
 
 
 def read_optional_labels(path: Path) -> list[Label]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from finetuning.labels import Label, LabelError, image_path
+from finetuning.labels import Label
+from finetuning.pictures import PictureReader
 from finetuning.rendering import RenderedLine
 from finetuning.storage import ArrayStore
 from recognition.dictionary import CharacterDictionary, required_steps
-from recognition.images import ImageError, Pixels, decode_image
+from recognition.images import Pixels
 from recognition.preprocessing import LineShape, scale_line
 
-_DECODED_AT_ONCE = 256
+_READ_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -76,15 +75,22 @@ class SampleReader:
     set_aside: SetAside
 
     def read(self, labels: Sequence[Label], directory: Path) -> list[Sample]:
-        """Read the images of the labels; what cannot be used is set aside and counted."""
+        """Read the images of the labels; what cannot be used is set aside and counted.
+
+        The samples are in the labels' order.
+        """
+        pictures = PictureReader(directory, self.resolution.shape, _READ_AT_ONCE)
+        outcomes: list[Sample | str] = [""] * len(labels)
+        for index, picture in pictures.read(labels):
+            outcomes[index] = (
+                picture if isinstance(picture, str) else self._sample(labels[index].text, picture)
+            )
         samples = []
-        for label, outcome in _decoded(labels, directory, self.resolution.shape):
-            if isinstance(outcome, str):
-                self.set_aside.note(outcome, label.key)
-                continue
-            sample = self._sample(label.text, outcome, label.key)
-            if sample is not None:
-                samples.append(sample)
+        for label, outcome in zip(labels, outcomes, strict=True):
+            if isinstance(outcome, Sample):
+                samples.append(outcome)
+            else:
+                self.set_aside.note(outcome, label.name)
         return samples
 
     def take(self, lines: Iterable[RenderedLine]) -> list[Sample]:
@@ -97,30 +103,10 @@ class SampleReader:
                 samples.append(Sample(line.text, tuple(targets), self.store.append(pixels)))
         return samples
 
-    def _sample(self, text: str, pixels: Pixels, name: str) -> Sample | None:
+    def _sample(self, text: str, pixels: Pixels) -> Sample | str:
         if self.dictionary.unknown(text):
-            self.set_aside.note("unknown_character", name)
-            return None
+            return "unknown_character"
         targets = self.dictionary.encode(text)
         if not self.resolution.fits(targets, pixels):
-            self.set_aside.note("text_longer_than_image", name)
-            return None
+            return "text_longer_than_image"
         return Sample(text, tuple(targets), self.store.append(pixels))
-
-
-def _decoded(
-    labels: Sequence[Label], directory: Path, shape: LineShape
-) -> Iterator[tuple[Label, Pixels | str]]:
-    def decode(label: Label) -> Pixels | str:
-        try:
-            data = image_path(directory, label.key).read_bytes()
-            return scale_line(decode_image(data), shape)
-        except (OSError, LabelError):
-            return "missing_image"
-        except ImageError:
-            return "unreadable_image"
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(labels), _DECODED_AT_ONCE):
-            chunk = labels[start : start + _DECODED_AT_ONCE]
-            yield from zip(chunk, pool.map(decode, chunk), strict=True)
