@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +49,15 @@ def run(
     directory: Path | None = None,
     limit: float | None = None,
 ) -> Finished:
-    """Run a program with its output in `log`; after `limit` seconds it is ended."""
+    """Run a program with its output in `log`; after `limit` seconds it is ended.
+
+    SIGTERM ends it as well, before this process: what was left running would disturb what is
+    measured next.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     began, started, peak = time.time(), time.monotonic(), 0
     with (
+        _exit_on_sigterm(),
         log.open("wb") as output,
         subprocess.Popen(
             [str(part) for part in command],
@@ -76,6 +82,18 @@ def run(
             seconds = time.monotonic() - started
             _end(process)
     return Finished(process.returncode, began, seconds, peak, out_of_time, log)
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    def leave(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def resident_bytes(session: int) -> int:

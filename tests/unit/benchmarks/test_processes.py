@@ -1,4 +1,8 @@
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -35,3 +39,26 @@ def test_a_failure_is_told_with_the_last_line(tmp_path: Path) -> None:
 
     with pytest.raises(ProgramError, match=r"^No images were found\. \(exit status 1;"):
         finished.check()
+
+
+def test_a_benchmark_that_is_ended_leaves_no_program_behind(tmp_path: Path) -> None:
+    program = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    benchmark = (
+        "import sys; from pathlib import Path; from benchmarks import processes; "
+        f"processes.run([sys.executable, '-c', {program!r}], Path({str(tmp_path / 'log')!r}))"
+    )
+    with subprocess.Popen([sys.executable, "-c", benchmark]) as running:
+        child = _pid_in(tmp_path / "log")
+        running.terminate()
+        assert running.wait(30) == 128 + signal.SIGTERM
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+def _pid_in(log: Path) -> int:
+    for _ in range(300):
+        if log.is_file() and log.read_text().endswith("\n"):
+            return int(log.read_text())
+        time.sleep(0.1)
+    raise AssertionError("The program did not begin.")
