@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,8 +28,9 @@ from finetuning.weights import Weights
 
 _REPORT_EVERY = 10
 _SAVE_EVERY_SECONDS = 60.0
-# A hundred held-back lines do not tell two points apart; the longer trained model is the better.
-_NOISE = 0.02
+# Held-back lines do not tell models apart that differ by less than this, divided by the root of
+# their number: two points of 400 lines, nine of twenty. The longer trained model is the better then.
+_NOISE = 0.4
 
 
 @dataclass
@@ -209,7 +211,8 @@ class Trainer:
         utility = score.utility(before)
         best = self._best_score
         self._since_gain = 0 if best is None or utility > best else self._since_gain + 1
-        if best is None or utility >= max(best, utility) - _NOISE:
+        noise = _NOISE / math.sqrt(max(1, len(self.judge.dev)))
+        if best is None or utility >= max(best, utility) - noise:
             self._best = self.part.weights()
         self._best_score = utility if best is None else max(best, utility)
 
