@@ -28,8 +28,8 @@ from finetuning.weights import Weights
 
 _REPORT_EVERY = 10
 _SAVE_EVERY_SECONDS = 60.0
-# Held-back lines do not tell models apart that differ by less than this, divided by the root of
-# their number: two points of 400 lines, nine of twenty. The longer trained model is the better then.
+# Held-back lines do not tell models apart that differ by less than this over the root of their
+# number: two points of 400 lines, nine of twenty. The longer trained model is the better then.
 _NOISE = 0.4
 
 
