@@ -22,7 +22,7 @@ RIVAL := .runtimes/paddleocr/.installed
 ARGS ?=
 
 .PHONY: help setup demo test test-unit test-integration test-compatibility bench-training \
-	bench-rounds bench-ablation check lint types templates format lock clean
+	bench-rounds bench-ablation bench-validation check lint types templates format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -35,7 +35,7 @@ demo: setup ## run the whole loop here, for real: drop labelled data, get a bett
 test: test-unit test-integration test-compatibility ## all tests
 
 test-unit: setup ## fast tests of every part, each in the runtime it ships with
-	$(BIN)/python -m pytest tests/unit --ignore tests/unit/serving --ignore tests/unit/training --ignore tests/unit/recognition
+	$(BIN)/python -m pytest tests/unit tests/hostile --ignore tests/unit/serving --ignore tests/unit/training --ignore tests/unit/recognition
 	.runtimes/training/bin/python -m pytest tests/unit/training tests/unit/recognition
 	.runtimes/inference/bin/python -m pytest tests/unit/serving
 
@@ -53,6 +53,9 @@ bench-rounds: setup ## five datasets one after the other through the loop: what 
 
 bench-ablation: setup ## our training with one mechanism at a time switched off
 	$(BIN)/python -m benchmarks.ablation $(ARGS)
+
+bench-validation: setup ## a drop of a million lines: seconds and memory as it grows; minutes
+	$(BIN)/python -m benchmarks.validation $(ARGS)
 
 check: lint types templates ## everything that needs no running code
 

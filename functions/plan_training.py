@@ -7,10 +7,9 @@ from pydantic import BaseModel, Field
 
 from retraining import clients
 from retraining.observability import logger, tracer
-from retraining.run_plan import Planned, plan_training
+from retraining.run_plan import Planned
 
-BUCKET, LEDGER, REGISTRY = clients.bucket(), clients.ledger(), clients.registry()
-SETTINGS = clients.settings()
+PLANNER = clients.planner()
 
 
 class Request(BaseModel):
@@ -25,7 +24,7 @@ class Request(BaseModel):
 def handler(event: dict[str, Any], context: LambdaContext) -> Planned:
     """Plan a run and write what its jobs read."""
     request = Request.model_validate(event)
-    planned = plan_training(request.run_id, request.datasets, BUCKET, LEDGER, REGISTRY, SETTINGS)
+    planned = PLANNER.plan(request.run_id, request.datasets)
     logger.info(
         "training planned",
         extra={

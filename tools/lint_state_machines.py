@@ -29,6 +29,7 @@ from statelint.problem import ProblemType
 ROOT = Path(__file__).resolve().parent.parent
 STATE_MACHINE = "AWS::Serverless::StateMachine"
 CONSTANT = re.compile(r"\{% [0-9 +*]+ %\}")
+NEWER_READER_FIELDS = {"InputType"}
 SAMPLE_ARN = "arn:aws:service:us-east-1:123456789012:resource/name"
 
 
@@ -81,7 +82,8 @@ def definition_problems(definition: dict[str, Any]) -> list[str]:
     """What the validator says, and every state without a reason or a time limit."""
     # Step Functions takes whole numbers for BackoffRate; the specification's text wants a fraction.
     config = Config(ignored_problem_types={ProblemType.FLOAT})
-    problems: list[str] = list(Linter.validate(with_constants(definition), config))
+    known = without_newer_fields(with_constants(definition))
+    problems: list[str] = list(Linter.validate(known, config))
     for name, state in definition["States"].items():
         if "Comment" not in state:
             problems.append(f"state {name!r} has no Comment that says why it is there")
@@ -102,6 +104,16 @@ def with_constants(value: object) -> object:
         return [with_constants(item) for item in value]
     if isinstance(value, str) and CONSTANT.fullmatch(value):
         return Jsonata(value.removeprefix("{%").removesuffix("%}")).evaluate(None)
+    return value
+
+
+def without_newer_fields(value: object) -> object:
+    """The definition without fields of Distributed Maps that the validator is too old to know."""
+    if isinstance(value, dict):
+        newer = {"Label"} if value.get("Type") == "Map" else NEWER_READER_FIELDS
+        return {key: without_newer_fields(item) for key, item in value.items() if key not in newer}
+    if isinstance(value, list):
+        return [without_newer_fields(item) for item in value]
     return value
 
 

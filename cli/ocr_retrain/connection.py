@@ -16,8 +16,10 @@ from localcloud import lifecycle
 from ocr_retrain.errors import UserError
 from ocr_retrain.repository import local_cloud_home
 from ocr_retrain.stack import Stack, read_stack
+from retraining.ledger import Ledger
 
 if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
@@ -84,6 +86,17 @@ class Cloud:
         return self.session.client(
             "sagemaker-runtime", endpoint_url=self.endpoint_url, config=_CONFIG
         )
+
+    @cached_property
+    def lambda_(self) -> LambdaClient:
+        """The Lambda client."""
+        return self.session.client("lambda", endpoint_url=self.endpoint_url, config=_CONFIG)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The stack's ledger."""
+        dynamodb = self.session.resource("dynamodb", endpoint_url=self.endpoint_url, config=_CONFIG)
+        return Ledger(dynamodb.Table(self.stack.table))
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:

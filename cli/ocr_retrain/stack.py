@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _OUTPUTS = {
     "bucket": "BucketName",
+    "table": "TableName",
     "retrain_state_machine": "RetrainStateMachineArn",
     "deploy_state_machine": "DeployStateMachineArn",
     "model_package_group": "ModelPackageGroupName",
@@ -30,12 +31,18 @@ class Stack:
 
     name: str
     bucket: str
+    table: str
     retrain_state_machine: str
     deploy_state_machine: str
     model_package_group: str
     endpoint: str
     inference_image: str
     prefix: str
+
+    @property
+    def start_function(self) -> str:
+        """The function that starts runs."""
+        return f"{self.prefix}-start-retraining"
 
     @classmethod
     def from_outputs(cls, name: str, outputs: Mapping[str, str]) -> Stack:

@@ -38,16 +38,17 @@ class ObjectCreated(BaseModel):
 
 
 def record_arrival(event: ObjectCreated, bucket: Bucket, ledger: Ledger, now: datetime) -> str:
-    """Record the label file an event announces; say in one phrase what was done.
+    """Record the label file or archive an event announces; say in one phrase what was done.
 
     The event is taken as a hint only: the object is looked up, so that late, repeated and
     out-of-order events record what lies in the bucket now.
     """
     if event.detail_type != "Object Created" or event.detail.bucket.name != bucket.name:
         return "ignored: not a new object of our bucket"
-    if s3_layout.label_upload(unquote_plus(event.detail.object.key)) is None:
-        return "ignored: not a label file of a drop"
-    found = _find(event.detail.object.key, bucket)
+    key = event.detail.object.key
+    if not any(map(s3_layout.label_upload, (key, unquote_plus(key)))):
+        return "ignored: no label file or archive of a drop"
+    found = _find(key, bucket)
     upload = s3_layout.label_upload(found.key) if found else None
     if found is None or upload is None:
         return "ignored: the file has been deleted since"

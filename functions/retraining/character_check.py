@@ -1,14 +1,14 @@
 """Sets lines aside that the model can neither write nor learn to write. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from retraining.character_findings import CharacterFindings
 from retraining.characters import listed, named
 from retraining.dictionary import Dictionary
-from retraining.holdout import Split
-from retraining.label_files import Problem
 from retraining.new_characters import Growth, choose, offer
+from retraining.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -21,36 +21,65 @@ class NotKnown:
 KnownCharacters = Dictionary | NotKnown
 
 
+class TextLine(Protocol):
+    """A line of a drop, as far as its characters matter."""
+
+    @property
+    def text(self) -> str:
+        """What is written."""
+
+    @property
+    def place(self) -> str:
+        """Where the label file says so."""
+
+
+AnyLine = TypeVar("AnyLine", bound=TextLine)
+
+
 @dataclass(frozen=True)
 class Checked:
-    """The lines that can be used, what is wrong with the others, and what is to be learnt.
+    """What was found, and what is to be learnt.
 
     ``new`` is what the training job adds as far as its model lacks it.
     """
 
-    parts: tuple[Split, ...]
-    problems: tuple[Problem, ...]
     findings: CharacterFindings
     new: tuple[str, ...]
 
 
-def check_characters(parts: Sequence[Split], known: KnownCharacters, growth: Growth) -> Checked:
-    """Decide on the characters of all datasets of a run together."""
-    train = [line.text for each in parts for line in each.train]
-    if isinstance(known, NotKnown):
-        offered = offer(train, growth)
-        findings = CharacterFindings.unchecked(known.why, offered, growth)
-        return Checked(tuple(parts), (), findings, tuple(offered))
-    choice = choose(train, [line.text for each in parts for line in each.holdout], known, growth)
-    lines = [line for each in parts for line in (*each.train_lines, *each.holdout_lines)]
-    faults = [(line, found) for line in lines if (found := choice.faults(line.line.text))]
-    unusable = {line for line, _ in faults}
-    return Checked(
-        parts=tuple(each.only(lambda line: line not in unusable) for each in parts),
-        problems=tuple(_problem(line.where, found) for line, found in faults),
-        findings=CharacterFindings.of(choice, [found for _, found in faults]),
-        new=tuple(choice.new),
-    )
+@dataclass(frozen=True)
+class CharacterCheck:
+    """How to check: the champion's characters, and which may be added."""
+
+    known: KnownCharacters
+    growth: Growth
+
+    def run(
+        self,
+        train: Iterable[str],
+        others: Iterable[str],
+        lines: Iterable[AnyLine],
+        set_aside: Callable[[AnyLine, Problem], None],
+    ) -> Checked:
+        """Decide on the characters of all datasets of a run together.
+
+        ``train`` and ``others`` (holdouts) are the texts of ``lines``. Each is gone through once,
+        so that there may be any number. Lines that cannot be used are handed to ``set_aside``.
+        """
+        if isinstance(self.known, NotKnown):
+            offered = offer(train, self.growth)
+            findings = CharacterFindings.unchecked(self.known.why, offered, self.growth)
+            return Checked(findings, tuple(offered))
+        choice = choose(train, others, self.known, self.growth)
+
+        def faults() -> Iterator[Mapping[str, str]]:
+            for line in lines:
+                found = choice.faults(line.text)
+                if found:
+                    set_aside(line, _problem(line.place, found))
+                    yield found
+
+        return Checked(CharacterFindings.of(choice, faults()), tuple(choice.new))
 
 
 def _problem(where: str, faults: Mapping[str, str]) -> Problem:

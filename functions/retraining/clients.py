@@ -4,19 +4,26 @@ Everything is made once per process, when a handler's module is loaded.
 """
 
 import os
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
+from retraining.decision import Policy
 from retraining.executions import Executions
+from retraining.golden import GoldenKeeper
+from retraining.image_reading import READERS
 from retraining.ledger import Ledger
+from retraining.line_counts import LineCounter
 from retraining.reconcile import Reconciler
 from retraining.registry import Registry
+from retraining.run_plan import Planner
 from retraining.settings import Settings, SettingsError
 from retraining.storage import Bucket
-from retraining.validation import READERS, Validator
+from retraining.unpacking import Unpacker
+from retraining.validation import Validator
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -67,13 +74,34 @@ def executions() -> Executions:
 @cache
 def reconciler() -> Reconciler:
     """Make the reconciler."""
-    return Reconciler(ledger(), executions())
+    given = settings()
+    policy = Policy(given.min_new_lines, timedelta(minutes=given.max_wait_minutes))
+    counter = LineCounter(bucket())
+    return Reconciler(ledger(), executions(), policy=policy, count_lines=counter.count)
+
+
+@cache
+def unpacker() -> Unpacker:
+    """Make what unpacks archives."""
+    return Unpacker(bucket())
+
+
+@cache
+def golden_keeper() -> GoldenKeeper:
+    """Make what registers golden sets."""
+    return GoldenKeeper(bucket(), ledger(), settings(), lambda: datetime.now(UTC))
 
 
 @cache
 def validator() -> Validator:
     """Make the validator."""
     return Validator(bucket(), ledger(), registry(), settings())
+
+
+@cache
+def planner() -> Planner:
+    """Make the planner."""
+    return Planner(bucket(), ledger(), registry(), settings())
 
 
 @cache

@@ -1,165 +1,283 @@
-"""Reads a drop: its listing and its label files, not yet its images."""
+"""Reads a drop into the workspace: its listing and its label files, not yet its images."""
 
-from collections.abc import Iterable
+import json
+import posixpath
+import unicodedata
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 from retraining import s3_layout
 from retraining.label_files import (
-    DatasetFiles,
-    LabelLine,
-    OutsideDatasetError,
-    Problem,
     is_holdout_file,
-    is_label_file_by_name,
+    is_superseded,
     looks_like_a_label_file,
     parse_label_file,
 )
+from retraining.label_paths import OutsideDatasetError, candidates
+from retraining.label_rows import LabelLine
+from retraining.lines import format_points
+from retraining.normalization import Normalization
+from retraining.problems import Problem
 from retraining.storage import Bucket, NoSuchObjectError, StoredObject
+from retraining.workspace import Workspace
 
-LARGEST_LABEL_FILE_BYTES = 32 * 1024 * 1024
+# Most text files are small and many wait for S3 at once; larger ones are read piece by piece.
+_READ_AT_ONCE = 256 * 1024
+_READERS = 24
+_BATCH = 96
 
 
 @dataclass(frozen=True)
-class DropLine:
-    """A label line whose image exists; ``image`` is its key, ``size`` its bytes."""
+class Root:
+    """A folder of the bucket that holds labelled data, and what was unpacked for it."""
 
-    image: str
+    name: str
+    prefix: str
+    unpacked: bool = True
+
+
+@dataclass(frozen=True)
+class _File:
+    path: str
+    key: str
     size: int
-    text: str
-    where: str
-    own_holdout: bool
-
-
-@dataclass(frozen=True)
-class ReadFile:
-    """A text file that was read: its path below the dataset and its ETag."""
-
-    relative: str
     etag: str
+    loose: bool = True
 
 
-@dataclass(frozen=True)
-class Drop:
-    """What a drop says about itself.
+class DropReader:
+    """Reads one labelled folder. Faults in it are problems in the workspace, never exceptions."""
 
-    ``missing`` are images the labels name and that are not there (yet). ``label_lines`` counts all
-    lines of its label files, good and bad.
-    """
+    def __init__(
+        self, root: Root, bucket: Bucket, workspace: Workspace, normalization: Normalization
+    ) -> None:
+        """Read that folder of the bucket; texts are normalised on the way."""
+        self._root = root
+        self._bucket = bucket
+        self._workspace = workspace
+        self._db = workspace.db
+        self._normalization = normalization
+        self._dataset = workspace.add_dataset(root.name)
 
-    dataset: str
-    lines: tuple[DropLine, ...]
-    problems: tuple[Problem, ...]
-    missing: tuple[str, ...]
-    read_files: tuple[ReadFile, ...]
-    label_files: tuple[str, ...]
-    label_lines: int
+    def read(self) -> None:
+        """List the folder and read its label files."""
+        self._list_loose_objects()
+        if self._root.unpacked:
+            self._list_archive_members()
+        texts = self._text_files()
+        names = [each.path for each in texts]
+        for file, stream in self._opened([each for each in texts if self._counts(each, names)]):
+            self._read_text_file(file, stream)
 
+    def mark_known(self, relative: str, etag: str) -> None:
+        """Note what the ledger knew of an upload before the folder was listed.
 
-@dataclass(frozen=True)
-class _Labels:
-    relative: str
-    lines: tuple[LabelLine, ...]
-    rows: int
+        An archive that is there but is not unpacked yet is left for later.
+        """
+        if s3_layout.is_archive(relative) and self._lies_unread(relative):
+            return
+        self._db.execute(
+            "INSERT INTO uploads (dataset, relative, known_etag) VALUES (?1, ?2, ?3)"
+            " ON CONFLICT DO UPDATE SET known_etag = ?3",
+            (self._dataset, relative, etag),
+        )
 
+    def _lies_unread(self, relative: str) -> bool:
+        found = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM objects WHERE dataset = ?1 AND composed = ?2"
+            " AND key = ?3) AND NOT EXISTS (SELECT 1 FROM uploads WHERE dataset = ?1"
+            " AND relative = ?4)",
+            (self._dataset, _composed(relative), self._root.prefix + relative, relative),
+        ).fetchone()
+        return bool(found[0])
 
-def read_drop(dataset: str, bucket: Bucket) -> Drop:
-    """List a drop and read its label files. Faults in them are problems, never exceptions."""
-    root = s3_layout.dataset_prefix(dataset)
-    objects = {each.key.removeprefix(root): each for each in bucket.list(root)}
-    texts = [name for name in objects if name.lower().endswith(".txt")]
-    problems: list[Problem] = []
-    read_files: list[ReadFile] = []
-    labels: list[_Labels] = []
-    for relative in _holdout_files_first(texts):
-        found = _read_labels(dataset, relative, objects[relative], bucket, read_files)
-        problems.extend(found[1])
-        if found[0] is not None:
-            labels.append(found[0])
-    resolver = _Resolver(objects)
-    lines = tuple(line for each in labels for line in resolver.resolve(each.relative, each.lines))
-    problems.extend(resolver.problems)
-    return Drop(
-        dataset=dataset,
-        lines=lines,
-        problems=tuple(problems),
-        missing=tuple(dict.fromkeys(root + each for each in resolver.missing)),
-        read_files=tuple(read_files),
-        label_files=tuple(each.relative for each in labels),
-        label_lines=sum(each.rows for each in labels),
-    )
+    # --- the listing
 
+    def _list_loose_objects(self) -> None:
+        root = self._root.prefix
+        self._db.executemany(
+            "INSERT INTO objects (dataset, path, composed, key, size, etag)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (self._row(each.key.removeprefix(root), each) for each in self._bucket.list(root)),
+        )
 
-def _holdout_files_first(relatives: Iterable[str]) -> list[str]:
-    # The first mention of an image counts; an image that is held out must stay so.
-    return sorted(relatives, key=lambda each: (not is_holdout_file(each), each))
+    def _list_archive_members(self) -> None:
+        """Take in the members of archives; what lies there loose wins over a member."""
+        for archive in self._archives():
+            identifier = s3_layout.archive_id(archive.path, archive.etag)
+            try:
+                index = self._bucket.read_json(s3_layout.archive_index(self._root.name, identifier))
+            except NoSuchObjectError:
+                continue
+            self._mark_read(archive.path, archive.etag)
+            for each in index["problems"]:
+                problem = Problem(each["code"], each["where"], each["detail"])
+                self._workspace.add_problem(self._dataset, problem, of_line=False)
+            folder = posixpath.dirname(archive.path)
+            members = s3_layout.archive_members(self._root.name, identifier)
+            self._db.executemany(
+                "INSERT INTO objects (dataset, path, composed, key, size, etag)"
+                " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM objects"
+                " WHERE dataset = ?1 AND composed = ?3 AND path = ?2)",
+                (
+                    self._row(posixpath.join(folder, each.key.removeprefix(members)), each)
+                    for each in self._bucket.list(members)
+                ),
+            )
 
+    def _archives(self) -> list[_File]:
+        is_archive = " OR ".join(f"path LIKE '%{each}'" for each in s3_layout.ARCHIVE_SUFFIXES)
+        found = self._db.execute(
+            f"SELECT path, key, size, etag FROM objects WHERE dataset = ? AND ({is_archive})",  # noqa: S608
+            (self._dataset,),
+        )
+        return sorted((_File(*each) for each in found), key=lambda each: each.path)
 
-def _read_labels(
-    dataset: str,
-    relative: str,
-    stored: StoredObject,
-    bucket: Bucket,
-    read_files: list[ReadFile],
-) -> tuple[_Labels | None, tuple[Problem, ...]]:
-    name = f"{dataset}/{relative}"
-    if stored.size > LARGEST_LABEL_FILE_BYTES:
-        read_files.append(ReadFile(relative, stored.etag))
-        if not is_label_file_by_name(relative):
-            return None, (_not_labels(name),)
-        limit = LARGEST_LABEL_FILE_BYTES // 1024**2
-        about = f"is larger than {limit} MB; split it"
-        return None, (Problem("label_file_too_large", name, about),)
-    try:
-        content = bucket.read(stored.key)
-    except NoSuchObjectError:
-        return None, ()
-    read_files.append(ReadFile(relative, content.etag))
-    if not looks_like_a_label_file(relative, content.body):
-        return None, (_not_labels(name),)
-    parsed = parse_label_file(name, content.body)
-    return _Labels(relative, parsed.lines, parsed.rows), parsed.problems
+    def _row(self, path: str, stored: StoredObject) -> tuple[object, ...]:
+        return (self._dataset, path, _composed(path), stored.key, stored.size, stored.etag)
 
+    # --- label files
 
-def _not_labels(name: str) -> Problem:
-    return Problem("not_a_label_file", name, "has no `path<TAB>text` lines; ignored")
+    def _text_files(self) -> list[_File]:
+        """Tell all text files; those that hold out come first, since the first mention counts."""
+        found = self._db.execute(
+            "SELECT path, key, size, etag FROM objects WHERE dataset = ? AND path LIKE '%.txt'",
+            (self._dataset,),
+        )
+        texts = [
+            _File(path, key, size, etag, loose=key == self._root.prefix + path)
+            for path, key, size, etag in found
+        ]
+        return sorted(texts, key=lambda each: (not is_holdout_file(each.path), each.path))
 
+    def _counts(self, file: _File, names: Sequence[str]) -> bool:
+        if not is_superseded(file.path, names):
+            return True
+        self._mark_read(file.path, file.etag, loose=file.loose)
+        about = "was not read: rec_gt*.txt beside it holds the same lines, cropped"
+        self._file_problem(Problem("superseded_label_file", self._named(file), about))
+        return False
 
-class _Resolver:
-    """Finds the images that label lines name, across all label files of one drop."""
+    def _opened(self, files: Sequence[_File]) -> Iterator[tuple[_File, Iterator[bytes] | None]]:
+        """Give the content of each file in order, None when it has been deleted since."""
+        with ThreadPoolExecutor(_READERS) as readers:
+            for start in range(0, len(files), _BATCH):
+                batch = files[start : start + _BATCH]
+                small = [each for each in batch if each.size <= _READ_AT_ONCE]
+                contents = dict(zip(small, readers.map(self._content, small), strict=True))
+                for each in batch:
+                    yield each, contents[each] if each in contents else self._stream(each)
 
-    def __init__(self, objects: dict[str, StoredObject]) -> None:
-        self._objects = objects
-        self._files = DatasetFiles(objects)
-        self._first_mention: dict[str, str] = {}
-        self.problems: list[Problem] = []
-        self.missing: list[str] = []
-
-    def resolve(self, label_file: str, lines: Iterable[LabelLine]) -> list[DropLine]:
-        own_holdout = is_holdout_file(label_file)
-        resolved: list[DropLine] = []
-        for line in lines:
-            image = self._find(line, label_file)
-            if image is not None:
-                stored = self._objects[image]
-                resolved.append(
-                    DropLine(stored.key, stored.size, line.text, line.where, own_holdout)
-                )
-        return resolved
-
-    def _find(self, line: LabelLine, label_file: str) -> str | None:
+    def _content(self, file: _File) -> Iterator[bytes] | None:
         try:
-            image = self._files.find(line.path, label_file)
+            content = self._bucket.read(file.key)
+        except NoSuchObjectError:
+            return None
+        return iter([content.etag.encode(), content.body])
+
+    def _stream(self, file: _File) -> Iterator[bytes] | None:
+        try:
+            stream = self._bucket.stream(file.key)
+        except NoSuchObjectError:
+            return None
+        return chain([stream.etag.encode()], stream.chunks)
+
+    def _read_text_file(self, file: _File, content: Iterator[bytes] | None) -> None:
+        if content is None:
+            return
+        self._mark_read(file.path, next(content).decode(), loose=file.loose)
+        first = next(content, b"")
+        if not looks_like_a_label_file(file.path, first):
+            about = "has no `path<TAB>text` lines; ignored"
+            self._file_problem(Problem("not_a_label_file", self._named(file), about))
+            return
+        self._db.execute("INSERT INTO label_files VALUES (?, ?)", (self._dataset, file.path))
+        own_holdout = is_holdout_file(file.path)
+        for row in parse_label_file(self._named(file), chain([first], content)):
+            for problem in row.problems:
+                of_line = row.number > 0
+                self._workspace.add_problem(self._dataset, problem, of_line=of_line)
+            for line in row.lines:
+                self._add_line(line, file.path, own_holdout=own_holdout)
+
+    def _named(self, file: _File) -> str:
+        return f"{self._root.name}/{file.path}"
+
+    def _file_problem(self, problem: Problem) -> None:
+        self._workspace.add_problem(self._dataset, problem, of_line=False)
+
+    def _mark_read(self, relative: str, etag: str, *, loose: bool = True) -> None:
+        # What lies in an archive is settled with the archive.
+        if loose:
+            self._db.execute(
+                "INSERT INTO uploads (dataset, relative, read_etag) VALUES (?1, ?2, ?3)"
+                " ON CONFLICT DO UPDATE SET read_etag = ?3",
+                (self._dataset, relative, etag),
+            )
+
+    # --- lines
+
+    def _add_line(self, line: LabelLine, label_file: str, *, own_holdout: bool) -> None:
+        problem = self._fault(line, label_file, own_holdout=own_holdout)
+        if problem:
+            self._workspace.add_problem(self._dataset, problem, of_line=True)
+
+    def _fault(self, line: LabelLine, label_file: str, *, own_holdout: bool) -> Problem | None:
+        try:
+            paths = candidates(line.path, label_file)
         except OutsideDatasetError:
-            about = f"{line.path} lies outside the dataset"
-            self.problems.append(Problem("outside_dataset", line.where, about))
+            return Problem("outside_dataset", line.where, f"{line.path} lies outside the dataset")
+        found = self._find(paths)
+        if found is None:
+            self._db.execute(
+                "INSERT OR IGNORE INTO missing VALUES (?, ?)",
+                (self._dataset, self._root.prefix + paths[0]),
+            )
+            return Problem("missing_image", line.where, line.path)
+        return self._add_found(found, line, own_holdout=own_holdout)
+
+    def _find(self, paths: Sequence[str]) -> int | None:
+        for path in paths:
+            found = self._db.execute(
+                "SELECT id FROM objects WHERE dataset = ? AND composed = ?"
+                " ORDER BY path = ? DESC LIMIT 1",
+                (self._dataset, _composed(path), path),
+            ).fetchone()
+            if found:
+                return int(found[0])
+        return None
+
+    def _add_found(self, image: int, line: LabelLine, *, own_holdout: bool) -> Problem | None:
+        normal = self._normalization.apply(line.text)
+        points = format_points(line.points) if line.points else ""
+        added = self._db.execute(
+            "INSERT OR IGNORE INTO lines"
+            " (dataset, object, points, text, place, own_holdout, changed_by)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                self._dataset,
+                image,
+                points,
+                normal.text,
+                line.where,
+                own_holdout,
+                ",".join(normal.changed_by),
+            ),
+        )
+        if added.rowcount:
             return None
-        if image is None:
-            self.problems.append(Problem("missing_image", line.where, line.path))
-            self.missing.append(line.path)
-            return None
-        first = self._first_mention.setdefault(image, line.where)
-        if first != line.where:
-            about = f"{image} has its text from {first} already"
-            self.problems.append(Problem("duplicate_image", line.where, about))
-            return None
-        return image
+        text, place = self._db.execute(
+            "SELECT text, place FROM lines WHERE object = ? AND points = ?", (image, points)
+        ).fetchone()
+        if text == normal.text:
+            about = f"{line.path} has the same text from {place} already"
+            return Problem("duplicate_line", line.where, about)
+        about = f"{line.path} has another text from {place}: {json.dumps(text, ensure_ascii=False)}"
+        return Problem("conflicting_label", line.where, about)
+
+
+def _composed(path: str) -> str:
+    # macOS writes decomposed file names, label files mostly hold composed ones.
+    return path if path.isascii() else unicodedata.normalize("NFC", path)

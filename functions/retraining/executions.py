@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
-class NotStartedError(Exception):
-    """Step Functions refused to start the execution: there is none."""
-
-
 @dataclass(frozen=True)
 class Described:
     """An execution that exists: still running, or ended."""
@@ -40,8 +36,8 @@ class Executions:
     def start(self, run_id: str, datasets: tuple[str, ...]) -> None:
         """Start the execution of a run; starting it again changes nothing.
 
-        Raises NotStartedError when Step Functions refuses. Any other error leaves it open whether
-        the execution started.
+        Any error leaves it open whether the execution started: an answer may be lost, and what
+        looks like a refusal may be that of a second attempt. So ask again with the same name.
         """
         try:
             self._client.start_execution(
@@ -50,17 +46,13 @@ class Executions:
                 input=json.dumps({"run_id": run_id, "datasets": datasets}, ensure_ascii=False),
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ExecutionAlreadyExists":
-                return
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-            if 400 <= status < 500:
-                raise NotStartedError(str(error)) from error
-            raise
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
 
-    def describe(self, execution_arn: str) -> Described | None:
-        """Look an execution up; None when there is none of that ARN."""
+    def describe(self, run_id: str) -> Described | None:
+        """Look up the execution of a run; None when there is none (yet)."""
         try:
-            found = self._client.describe_execution(executionArn=execution_arn)
+            found = self._client.describe_execution(executionArn=self.arn(run_id))
         except ClientError as error:
             if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
                 return None
@@ -83,4 +75,4 @@ class Executions:
 
 def datasets_of(given: object) -> tuple[str, ...]:
     """Read the dataset names of an execution's input."""
-    return tuple(str(each) for each in given) if isinstance(given, list) else ()
+    return tuple(str(each) for each in given if each) if isinstance(given, list) else ()

@@ -1,56 +1,33 @@
-"""Reads PaddleOCR label files: one ``path<TAB>text`` per line. Pure: bytes in, lines out.
+"""Reads label files of any size as they come, row by row. Pure: bytes in, lines out.
 
-Accepts UTF-8 with or without a byte order mark, LF and CRLF, and lists of images that share one
-text (``["a.jpg","b.jpg"]<TAB>text``).
+Understood are PaddleOCR's ``path<TAB>text``, lists of images that share one text
+(``["a.jpg","b.jpg"]<TAB>text``), and the pages of PPOCRLabel's ``Label.txt``
+(``path<TAB>[{"transcription": ..., "points": ...}, ...]``), each box of which is a line.
 """
 
 import codecs
 import json
 import posixpath
 import re
-import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+
+from retraining.label_rows import LabelLine, LabelRow
+from retraining.page_boxes import is_page, parse_boxes
+from retraining.problems import Problem
+from retraining.texts import shortened, text_problem
+
+LONGEST_ROW_BYTES = 1024 * 1024
 
 HOLDOUT_FILES = frozenset({"val.txt", "rec_gt_val.txt", "test.txt", "rec_gt_test.txt"})
 _KNOWN_FILES = re.compile(r"(?i)(train|val|test|rec_gt.*|.*_label|labels?)\.txt")
+_PAGE_FILE = "label.txt"
+_PAGE_EXPORT = re.compile(r"(?i)rec_gt.*\.txt")
 # PPOCRLabel keeps its own bookkeeping beside the labels; it has tabs, but no texts.
 _BOOKKEEPING_FILES = frozenset({"filestate.txt"})
-_PAGE_ANNOTATION = re.compile(r'\[\s*\{\s*"(transcription|points|difficult|key_cls)"')
-_DRIVE = re.compile(r"[A-Za-z]:")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that keeps a line (or a file) from being used.
-
-    ``where`` names the place for a person; ``detail`` says what was found there.
-    """
-
-    code: str
-    where: str
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.detail}" if self.detail else self.where
-
-
-@dataclass(frozen=True)
-class LabelLine:
-    """One image path as written in the label file, its text, and where this was said."""
-
-    path: str
-    text: str
-    where: str
-
-
-@dataclass(frozen=True)
-class LabelFile:
-    """What a label file says, and what in it cannot be used; ``rows`` counts both."""
-
-    lines: tuple[LabelLine, ...]
-    problems: tuple[Problem, ...]
-    rows: int = 0
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+_HEAD_BYTES = 4096
+_UNUSABLE_PATH = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_SAVE_AS_UTF8 = "save it as UTF-8 (Notepad and Excel: Save as, Encoding or Type: UTF-8)"
 
 
 def is_holdout_file(relative: str) -> bool:
@@ -66,63 +43,143 @@ def is_label_file_by_name(relative: str) -> bool:
     return posixpath.basename(folder) == "labels" or _KNOWN_FILES.fullmatch(name) is not None
 
 
-def looks_like_a_label_file(relative: str, content: bytes) -> bool:
-    """Tell whether a text file is meant as labels: by its name, or because its lines have tabs."""
+def looks_like_a_label_file(relative: str, head: bytes) -> bool:
+    """Tell whether a text file is meant as labels: by its name, or because its lines have tabs.
+
+    ``head`` is how the file begins.
+    """
     if posixpath.basename(relative).lower() in _BOOKKEEPING_FILES:
         return False
-    return is_label_file_by_name(relative) or b"\t" in content
+    return is_label_file_by_name(relative) or b"\t" in head
 
 
-def parse_label_file(name: str, content: bytes) -> LabelFile:
-    """Read a label file; ``name`` is how problems call it. Never raises on any content."""
-    text = _decode(content)
-    if text is None:
-        fault = Problem("binary_label_file", name, "is not UTF-8 text; save it as UTF-8")
-        return LabelFile((), (fault,))
-    if not text.strip():
-        return LabelFile((), (Problem("empty_label_file", name, "holds no line"),))
-    lines: list[LabelLine] = []
-    problems: list[Problem] = []
-    rows = 0
-    # Not splitlines(): it would also split inside texts, at U+2028 and other rare separators.
-    for number, row in enumerate(text.split("\n"), start=1):
-        if row.strip():
-            rows += 1
-            found = _parse_row(row.rstrip("\r"), f"{name} line {number}")
-            if isinstance(found, Problem):
-                problems.append(found)
-            else:
-                lines.extend(found)
-    return LabelFile(tuple(lines), tuple(problems), rows)
+def is_superseded(relative: str, text_files: Collection[str]) -> bool:
+    """Tell whether a ``Label.txt`` lies beside PPOCRLabel's own export of the same lines."""
+    folder, name = posixpath.split(relative)
+    return name.lower() == _PAGE_FILE and any(
+        posixpath.dirname(each) == folder and _PAGE_EXPORT.fullmatch(posixpath.basename(each))
+        for each in text_files
+    )
 
 
-def _decode(content: bytes) -> str | None:
-    if b"\0" in content:
-        return None
+def parse_label_file(name: str, chunks: Iterable[bytes]) -> Iterator[LabelRow]:
+    """Read a label file; ``name`` is how problems call it. Never raises on any content.
+
+    Blank rows are passed over. What is wrong with the file as a whole comes as row 0.
+    """
+    head, chunks = _beginning(chunks)
+    refusal = _refusal(name, head)
+    if refusal:
+        yield LabelRow(0, (), (refusal,))
+        return
+    empty = True
+    for number, row in enumerate(_rows(chunks), start=1):
+        if row is None or row.strip():
+            empty = False
+            yield _parse_row(name, number, row)
+    if empty:
+        yield LabelRow(0, (), (Problem("empty_label_file", name, "holds no line"),))
+
+
+def _beginning(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Read so much as tells what kind of file it is; give it back with the rest."""
+    rest = iter(chunks)
+    head = b""
+    for chunk in rest:
+        head += chunk
+        if len(head) >= _HEAD_BYTES:
+            break
+    return head, _joined(head.removeprefix(codecs.BOM_UTF8), rest)
+
+
+def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _refusal(name: str, head: bytes) -> Problem | None:
+    head = head[:_HEAD_BYTES]
+    nulls = head.count(0)
+    # In UTF-16 tabs, line ends and Latin letters have a NUL each, all at even or all at odd places.
+    one_sided = nulls > 1 and nulls in (head[::2].count(0), head[1::2].count(0))
+    if one_sided or head.startswith(_WIDE_MARKS):
+        return Problem("utf16_label_file", name, f"is UTF-16 or UTF-32; {_SAVE_AS_UTF8}")
+    if nulls:
+        return Problem("binary_label_file", name, f"is not text; {_SAVE_AS_UTF8}")
+    return None
+
+
+def _rows(chunks: Iterable[bytes]) -> Iterator[bytes | None]:
+    """Cut at line feeds, and only there; None stands for a row that is too long.
+
+    splitlines() would also cut inside texts, at U+2028 and other rare separators.
+    """
+    pending: list[bytes] = []
+    length = 0
+    for chunk in chunks:
+        *ended, last = chunk.split(b"\n")
+        for each in ended:
+            length += len(each)
+            yield None if length > LONGEST_ROW_BYTES else b"".join([*pending, each])
+            pending, length = [], 0
+        length += len(last)
+        pending.append(last)
+        # Of a row that is too long only its length is kept.
+        if length > LONGEST_ROW_BYTES:
+            pending = []
+    if length:
+        yield None if length > LONGEST_ROW_BYTES else b"".join(pending)
+
+
+def _parse_row(name: str, number: int, row: bytes | None) -> LabelRow:
+    where = f"{name} line {number}"
+    if row is None:
+        about = f"is longer than {LONGEST_ROW_BYTES // 1024**2} MB"
+        return LabelRow(number, (), (Problem("row_too_long", where, about),))
     try:
-        return content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        text = row.decode("utf-8")
     except UnicodeDecodeError:
-        return None
+        fault = Problem("not_utf8", where, "is not UTF-8; save the file as UTF-8")
+        return LabelRow(number, (), (fault,))
+    # Files that were put together from several have a byte order mark in the middle.
+    found = _parse_text(text.strip("\r").removeprefix("\ufeff"), name, where)
+    lines = tuple(each for each in found if isinstance(each, LabelLine))
+    return LabelRow(number, lines, tuple(each for each in found if isinstance(each, Problem)))
 
 
-def _parse_row(row: str, where: str) -> list[LabelLine] | Problem:
+def _parse_text(row: str, name: str, where: str) -> list[LabelLine | Problem]:
     path, tab, text = row.partition("\t")
     path, text = path.strip(), text.strip()
     if not tab:
-        return Problem("no_tab", where, f"no tab between image and text: {_short(row)}")
+        about = f"no tab between image and text: {shortened(row)}"
+        return [Problem("no_tab", where, about)]
+    paths = _paths(path)
+    faults: list[LabelLine | Problem] = [
+        fault for fault in (_path_problem(each, where) for each in paths) if fault
+    ]
+    if faults:
+        return faults
+    if is_page(text):
+        return _parse_page(paths, text, where)
+    if text == "[]" and posixpath.basename(name).lower() == _PAGE_FILE:
+        return [Problem("empty_page", where, f"{shortened(path)} has no boxes")]
+    problem = text_problem(text, where, path)
+    return [problem] if problem else [LabelLine(each, text, where) for each in paths]
+
+
+def _parse_page(paths: list[str], text: str, where: str) -> list[LabelLine | Problem]:
+    if len(paths) > 1:
+        return [Problem("bad_annotation", where, "one annotation for several images")]
+    return list(parse_boxes(paths[0], text, where))
+
+
+def _path_problem(path: str, where: str) -> Problem | None:
     if not path:
         return Problem("missing_image", where, "names no image")
-    if not text:
-        return Problem("empty_label", where, f"no text for {_short(path)}")
-    if "\t" in text:
-        return Problem("extra_tab", where, f"a second tab in the text of {_short(path)}")
-    if _PAGE_ANNOTATION.match(text):
-        return Problem(
-            "page_annotation",
-            where,
-            f"{_short(path)} is annotated with boxes; export its cropped lines (rec_gt.txt)",
-        )
-    return [LabelLine(each, text, where) for each in _paths(path)]
+    # JSON can write what no row can: half of a character, or a tab that would end the path.
+    if _UNUSABLE_PATH.search(path):
+        return Problem("unusable_path", where, f"cannot be the name of a file: {shortened(path)}")
+    return None
 
 
 def _paths(field: str) -> list[str]:
@@ -135,52 +192,3 @@ def _paths(field: str) -> list[str]:
     if isinstance(listed, list) and listed and all(isinstance(each, str) for each in listed):
         return listed
     return [field]
-
-
-def _short(text: str, longest: int = 80) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}..."
-
-
-class DatasetFiles:
-    """The files of one dataset, by path below its root."""
-
-    def __init__(self, relatives: Iterable[str]) -> None:
-        """Remember the files; names are also found when only their Unicode form differs."""
-        self._exact = frozenset(relatives)
-        # macOS writes decomposed file names, label files mostly hold composed ones.
-        self._composed = {unicodedata.normalize("NFC", each): each for each in self._exact}
-
-    def find(self, path: str, label_file: str) -> str | None:
-        """Resolve an image path of a label file, relative to the root or to the label file.
-
-        Returns the file's path below the root, or None when there is no such file.
-        Raises OutsideDatasetError when the path leads out of the dataset either way.
-        """
-        inside = [
-            each
-            for each in (_inside(path, ""), _inside(path, posixpath.dirname(label_file)))
-            if each is not None
-        ]
-        if not inside:
-            raise OutsideDatasetError(path)
-        for candidate in inside:
-            if candidate in self._exact:
-                return candidate
-            composed = self._composed.get(unicodedata.normalize("NFC", candidate))
-            if composed is not None:
-                return composed
-        return None
-
-
-class OutsideDatasetError(Exception):
-    """A label names an image outside its own dataset."""
-
-
-def _inside(path: str, folder: str) -> str | None:
-    path = path.replace("\\", "/")
-    if path.startswith("/") or "://" in path or _DRIVE.match(path):
-        return None
-    normal = posixpath.normpath(posixpath.join(folder, path))
-    if normal in {".", ".."} or normal.startswith("../"):
-        return None
-    return normal

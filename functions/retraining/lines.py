@@ -1,27 +1,56 @@
-"""Usable label lines as the pipeline stores them: ``<bucket key><TAB><text>``, UTF-8, LF."""
+"""Usable label lines as the pipeline stores them: UTF-8, LF.
+
+``<bucket key><TAB><text>``, and ``<TAB><corners>`` where the line is a part of a page image.
+"""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+Points = tuple[tuple[float, float], ...]
+"""Corners [x, y] in pixels, clockwise from the text's top left."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One image of one line of text: its key in the bucket and what is written on it."""
+    """One line of text: the image's key in the bucket, what is written, and where on the image."""
 
     key: str
     text: str
+    points: Points = ()
 
 
 def parse_lines(content: str) -> tuple[Line, ...]:
     """Read a file that ``format_lines`` wrote."""
-    pairs = (row.split("\t", 1) for row in content.split("\n") if row)
-    return tuple(Line(key, text) for key, text in pairs)
+    return tuple(parse_line(row) for row in content.split("\n") if row)
+
+
+def parse_line(row: str) -> Line:
+    """Read one row of it, without the line feed."""
+    key, text, *corners = row.split("\t")
+    return Line(key, text, parse_points(corners[0]) if corners else ())
 
 
 def format_lines(lines: Iterable[Line]) -> str:
     """Write lines the way training and evaluation read them."""
-    return "".join(f"{line.key}\t{line.text}\n" for line in lines)
+    return "".join(format_line(line) for line in lines)
+
+
+def format_line(line: Line) -> str:
+    """Write one row of it, with the line feed."""
+    corners = f"\t{format_points(line.points)}" if line.points else ""
+    return f"{line.key}\t{line.text}{corners}\n"
+
+
+def format_points(points: Points) -> str:
+    """Write corners; always in the same way, so that equal corners are equal texts."""
+    return json.dumps(points, separators=(",", ":"))
+
+
+def parse_points(corners: str) -> Points:
+    """Read corners; there are none in an empty text."""
+    return tuple((x, y) for x, y in json.loads(corners)) if corners else ()
 
 
 def rank(key: str, salt: str = "") -> str:

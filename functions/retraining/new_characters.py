@@ -6,8 +6,9 @@ so this is repeated until nothing changes.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from retraining.characters import refusal
 from retraining.dictionary import Dictionary
@@ -37,6 +38,8 @@ class Choice:
 
     def faults(self, text: str) -> dict[str, str]:
         """Tell which characters keep a line from being used, and why; {} when it can be used."""
+        if self.dictionary.knows(text):
+            return {}
         refused = _refused(self.dictionary, text)
         return {
             each: refused.get(each) or self._too_rare(each)
@@ -53,26 +56,44 @@ class Choice:
 
 
 def choose(
-    train: Sequence[str], others: Sequence[str], dictionary: Dictionary, growth: Growth
+    train: Iterable[str], others: Iterable[str], dictionary: Dictionary, growth: Growth
 ) -> Choice:
-    """Decide on the unknown characters of the train lines and of the ``others`` (holdouts)."""
-    texts = {*train, *others}
-    refused = {text: _refused(dictionary, text) for text in texts}
-    reasons = {each: why for text in sorted(texts) for each, why in refused[text].items()}
+    """Decide on the unknown characters of the train lines and of the ``others`` (holdouts).
+
+    Both are gone through once; what is kept grows with the different sets of unknown characters
+    that lines hold together, not with the lines.
+    """
+    reasons: dict[str, tuple[str, str]] = {}
+    undecided: set[str] = set()
+    usable: Counter[str] = Counter()
+    for text, is_train in chain(
+        ((each, True) for each in train), ((each, False) for each in others)
+    ):
+        if dictionary.knows(text):
+            continue
+        refused = _refused(dictionary, text)
+        # Why a mark is refused depends on its text: one of them speaks for all, always the same.
+        reasons |= {
+            each: max(reasons.get(each, ("", "")), (text, why)) for each, why in refused.items()
+        }
+        unknown = [each for each in dictionary.unknown(text) if each not in refused]
+        undecided.update(unknown)
+        if is_train and unknown and not refused:
+            usable["".join(sorted(unknown))] += 1
+    told = {each: why for each, (_, why) in reasons.items()}
     if not growth.allowed:
-        return Choice(dictionary, growth, refused=reasons)
-    unknown = {text: frozenset(dictionary.unknown(text)) - refused[text].keys() for text in texts}
-    undecided = frozenset[str]().union(*unknown.values())
-    usable = [unknown[text] for text in train if not refused[text]]
+        return Choice(dictionary, growth, refused=told)
     rare: dict[str, int] = {}
     while True:
         counts = _count(usable)
         too_few = {each: counts[each] for each in undecided if counts[each] < growth.needed}
         if not too_few:
-            return Choice(dictionary, growth, _ordered(counts), _ordered(rare), reasons)
+            return Choice(dictionary, growth, _ordered(counts), _ordered(rare), told)
         rare |= too_few
         undecided -= too_few.keys()
-        usable = [each for each in usable if each.isdisjoint(too_few)]
+        usable = Counter(
+            {each: lines for each, lines in usable.items() if too_few.keys().isdisjoint(each)}
+        )
 
 
 def offer(train: Iterable[str], growth: Growth) -> dict[str, int]:
@@ -80,9 +101,9 @@ def offer(train: Iterable[str], growth: Growth) -> dict[str, int]:
     if not growth.allowed:
         return {}
     nothing = Dictionary()
-    counts = _count(
-        frozenset(nothing.unknown(text)) - _refused(nothing, text).keys() for text in train
-    )
+    counts: Counter[str] = Counter()
+    for text in train:
+        counts.update(frozenset(nothing.unknown(text)) - _refused(nothing, text).keys())
     return _ordered({each: lines for each, lines in counts.items() if lines >= growth.needed})
 
 
@@ -101,8 +122,12 @@ def _refused(dictionary: Dictionary, text: str) -> dict[str, str]:
     return {each: why for each, why in reasons.items() if why}
 
 
-def _count(lines: Iterable[frozenset[str]]) -> Counter[str]:
-    return Counter(each for line in lines for each in line)
+def _count(lines: Mapping[str, int]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for characters, count in lines.items():
+        for each in characters:
+            counts[each] += count
+    return counts
 
 
 def _ordered(counts: Mapping[str, int]) -> dict[str, int]:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 
@@ -67,9 +67,13 @@ class Normalization:
         """Normalise a text."""
         return self.apply(text).text
 
+    def line(self, line: Line) -> Line:
+        """Normalise the text of a line, also of one that earlier rules have been applied to."""
+        return replace(line, text=self.text(line.text))
+
     def lines(self, lines: Iterable[Line]) -> tuple[Line, ...]:
-        """Normalise the texts of lines, also of such that earlier rules have been applied to."""
-        return tuple(Line(line.key, self.text(line.text)) for line in lines)
+        """Normalise the texts of lines."""
+        return tuple(self.line(line) for line in lines)
 
 
 def count_changes(normalized: Iterable[Normalized]) -> dict[str, int]:

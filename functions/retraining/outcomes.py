@@ -21,6 +21,7 @@ class DatasetState(StrEnum):
 
 
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+LOST = "Lost"
 
 _BY_OUTCOME = {
     "Promoted": DatasetState.TRAINED,
@@ -50,13 +51,14 @@ class Ended:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What to remember of the end of a run."""
+    """What to remember of the end of a run; ``again`` calls for another one with its datasets."""
 
     name: str
     dataset_state: DatasetState
     reason: str
     package_arn: str
     ended_at: datetime
+    again: bool = False
 
 
 def judge_end(ended: Ended) -> Outcome:
@@ -66,6 +68,12 @@ def judge_end(ended: Ended) -> Outcome:
     name, otherwise = _BY_STATUS[ended.status]
     told = failure.explain(ended.error, ended.cause).reason if ended.error or ended.cause else ""
     return Outcome(name, DatasetState.WAITING, told or otherwise, "", ended.ended_at)
+
+
+def lost(now: datetime) -> Outcome:
+    """Tell the outcome of a run whose execution was there and is no longer known to anybody."""
+    why = "Its execution is gone: it was deleted with its state machine, or has expired."
+    return Outcome(LOST, DatasetState.WAITING, why, "", now, again=True)
 
 
 def _succeeded(ended: Ended) -> Outcome:

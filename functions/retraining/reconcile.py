@@ -1,35 +1,46 @@
 """Brings the ledger and the state machine to agree: one run at a time, nothing lost.
 
 Level-triggered: it looks at what is, not at what an event says has changed, so it may be called
-at any time and as often as one likes.
+at any time and as often as one likes. Killed after any of its calls, it goes on where it was when
+it is called again: a run that was begun is started under its own name, never given up.
 """
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from retraining import names
-from retraining.executions import Executions, NotStartedError
-from retraining.ledger import Ledger
-from retraining.ledger_items import Lock, Run, Upload, iso
-from retraining.outcomes import DatasetState, Ended, judge_end
+from retraining.decision import Action, Decision, LockState, Policy, decide, examine
+from retraining.executions import Executions
+from retraining.ledger import ContendedError, Ledger
+from retraining.ledger_items import Dataset, Decided, Lock, Pause, Run, Upload, iso
+from retraining.outcomes import DatasetState, Ended, Outcome, judge_end, lost
 
-# A dataset whose runs keep failing waits for a person to upload it again.
-MOST_ATTEMPTS = 3
-# The names of a run's datasets travel in one hyperparameter of at most 2,500 characters.
-MOST_DATASETS_PER_RUN = 20
-# Between taking the lock and the execution being visible lies at most the life of one function.
-_EXECUTION_MAY_STILL_APPEAR = timedelta(seconds=60)
+Counter = Callable[[Iterable[Upload]], Iterable[tuple[Upload, int]]]
+# Each round after the first answers to what another function, or an ended run, has changed.
+_MOST_ROUNDS = 5
+_LONGEST_PROBLEM = 500
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What was done: ``started``, ``active`` (a run is under way) or ``idle``."""
+    """What was done: ``started``; or ``wait``, ``paused``, ``active``, ``idle``, ``left``: why."""
 
     action: str
     run_id: str = ""
     datasets: tuple[str, ...] = ()
+    reason: str = ""
+
+    def as_log(self) -> dict[str, str]:
+        """Give what the log tells of it."""
+        return {"action": self.action, "run_id": self.run_id, "reason": self.reason}
+
+
+def _count_nothing(uploads: Iterable[Upload]) -> Iterator[tuple[Upload, int]]:
+    return iter(())
 
 
 @dataclass(frozen=True)
@@ -40,92 +51,111 @@ class Reconciler:
     executions: Executions
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     token: Callable[[], str] = lambda: secrets.token_hex(3)
+    policy: Policy = field(default_factory=Policy)
+    count_lines: Counter = _count_nothing
 
     def reconcile(self) -> Reconciliation:
         """Start a run if none is active and datasets wait.
 
-        Raises botocore's ClientError when AWS refuses, NotStartedError when the execution could
-        not be started (the datasets wait on then).
+        Raises botocore's ClientError or BotoCoreError when AWS refuses or cannot be reached. What
+        was begun by then is finished by the next call.
         """
-        now = self.clock()
-        lock = self.ledger.lock()
-        if lock and self._is_active(lock, now):
-            return Reconciliation("active", lock.run_id)
-        # Before the query: an upload recorded later than this is for the next run.
-        started_at = self.clock()
-        datasets = self._datasets_to_run()
-        if not datasets:
-            return Reconciliation("idle")
-        run_id = names.run_id(started_at, self.token())
-        run = Run(run_id, self.executions.arn(run_id), datasets, started_at)
-        if not self.ledger.begin_run(run):
-            return Reconciliation("active")
+        for upload, lines in self.count_lines(self.ledger.pending_uploads()):
+            self.ledger.record_line_count(upload, lines)
+        for _ in range(_MOST_ROUNDS):
+            done = self._look_and_act()
+            if done:
+                return done
+        return Reconciliation(Action.ACTIVE, reason="Other functions are at work on it.")
+
+    def reconcile_or_leave(self) -> Reconciliation:
+        """Do the same for the sake of uploads that the ledger has by now.
+
+        Where AWS refuses it is left to the schedule: were it an error, the queue would bring the
+        uploads again and take them for poison in the end.
+        """
         try:
-            self.executions.start(run_id, datasets)
-        except NotStartedError:
-            self.ledger.cancel_run(run, self.clock())
-            raise
-        return Reconciliation("started", run_id, datasets)
+            return self.reconcile()
+        except (BotoCoreError, ClientError, ContendedError) as error:
+            return Reconciliation("left", reason=f"{type(error).__name__}: {error}")
 
     def settle(self, ended: Ended) -> bool:
         """Record how a run ended and release its lock. Repeated calls change nothing.
 
         Returns whether this end was news.
         """
-        outcome = judge_end(ended)
-        run = self.ledger.run(ended.run_id)
-        datasets = run.datasets if run else ended.datasets
-        news = self.ledger.end_run(ended.run_id, datasets, outcome)
-        if run and outcome.dataset_state is DatasetState.WAITING:
-            self._pass_over_uploads_of(run)
-        self.ledger.release_lock(ended.run_id)
+        return self._end(ended.run_id, ended.datasets, judge_end(ended))
+
+    def _end(self, run_id: str, datasets: Sequence[str], outcome: Outcome) -> bool:
+        run = self.ledger.run(run_id)
+        news = self.ledger.end_run(run_id, run.datasets if run else datasets, outcome)
+        self.ledger.release_lock(run_id)
         return news
 
-    def _is_active(self, lock: Lock, now: datetime) -> bool:
+    def _look_and_act(self) -> Reconciliation | None:
+        """Go one round; None when something has changed and it is to be looked at again."""
+        pause, lock = self.ledger.paused(), self.ledger.lock()
+        if lock:
+            return self._with_lock(lock, pause)
+        # Before the uploads: news that come in between will count as not offered yet.
+        datasets = self.ledger.datasets()
+        stray = next((each for each in datasets if each.state == DatasetState.IN_RUN), None)
+        if stray:
+            return self._with_stray(stray, pause)
+        pending = self.ledger.pending_uploads()
+        decision = decide(datasets, pending, self.clock(), self.policy, pause=pause)
+        if decision.action is Action.START:
+            return self._begin(decision, datasets)
+        self._note(decision)
+        return Reconciliation(decision.action, "", decision.datasets, decision.reason)
+
+    def _begin(self, decision: Decision, datasets: Sequence[Dataset]) -> Reconciliation | None:
+        now = self.clock()
+        run_id = names.run_id(now, self.token())
+        run = Run(run_id, self.executions.arn(run_id), decision.datasets, now)
+        if not self.ledger.begin_run(run, datasets):
+            return None
+        done = self._start(run)
+        self._note(decision, run_id)
+        return done
+
+    def _start(self, run: Run) -> Reconciliation:
+        try:
+            self.executions.start(run.run_id, run.datasets)
+        except (BotoCoreError, ClientError) as error:
+            self.ledger.note_start_problem(run.run_id, str(error)[:_LONGEST_PROBLEM])
+            raise
+        self.ledger.confirm_start(run.run_id, self.clock())
+        return Reconciliation("started", run.run_id, run.datasets)
+
+    def _with_lock(self, lock: Lock, pause: Pause | None) -> Reconciliation | None:
         """Believe the lock only as far as Step Functions bears it out; heal it otherwise."""
-        described = self.executions.describe(lock.execution_arn)
-        if described is None:
-            if now - datetime.fromisoformat(lock.acquired_at) < _EXECUTION_MAY_STILL_APPEAR:
-                return True
-            run = self.ledger.run(lock.run_id)
-            if not (run and self.ledger.cancel_run(run, now)):
-                self.ledger.release_lock(lock.run_id)
-            return False
-        if described.ended is None:
-            return True
-        self.settle(described.ended)
-        return False
+        described = self.executions.describe(lock.run_id)
+        ended = described.ended if described else None
+        state = examine(lock, self.clock(), exists=described is not None, ended=ended is not None)
+        if state is LockState.ACTIVE:
+            if described and not lock.started_at:
+                self.ledger.confirm_start(lock.run_id, self.clock())
+            return Reconciliation(Action.ACTIVE, lock.run_id)
+        if state is LockState.UNSTARTED and pause:
+            return Reconciliation(Action.PAUSED, lock.run_id, reason="Runs are paused.")
+        run = self.ledger.run(lock.run_id)
+        if state is LockState.UNSTARTED and run:
+            return self._start(run)
+        outcome = judge_end(ended) if ended else lost(self.clock())
+        self._end(lock.run_id, ended.datasets if ended else (), outcome)
+        return None
 
-    def _datasets_to_run(self) -> tuple[str, ...]:
-        """Tell the datasets with unread label files, oldest first, and those that ride along."""
-        pending = sorted(self.ledger.pending_uploads(), key=_age)
-        waiting = dict.fromkeys(each.dataset for each in pending)
-        if not waiting:
-            return ()
-        riders = (
-            each.name
-            for each in self.ledger.datasets()
-            if each.state == DatasetState.WAITING and each.attempts < MOST_ATTEMPTS
+    def _with_stray(self, stray: Dataset, pause: Pause | None) -> Reconciliation | None:
+        """Treat a dataset in a run that has no lock: the execution was started by hand, or begins
+        while this function looks, or its end was never told."""
+        done = self._with_lock(Lock(stray.run_id, "", stray.updated_at, stray.updated_at), pause)
+        if done is None:
+            self.ledger.leave_run(stray.name, stray.run_id, self.clock())
+        return done
+
+    def _note(self, decision: Decision, run_id: str = "") -> None:
+        now = iso(self.clock())
+        self.ledger.note_decision(
+            Decided(decision.action, decision.reason, decision.datasets, run_id, now)
         )
-        return tuple(dict.fromkeys([*waiting, *riders]))[:MOST_DATASETS_PER_RUN]
-
-    def _pass_over_uploads_of(self, run: Run) -> None:
-        """Settle what a failed run was started for, so that it is not started again at once.
-
-        The datasets ride along with the next run; without this a run that fails before it has
-        read its label files would be repeated for ever.
-        """
-        for dataset in run.datasets:
-            for upload in self.ledger.uploads_of(dataset):
-                if upload.pending and upload.seen_at <= iso(run.started_at):
-                    self.ledger.take_upload(
-                        dataset,
-                        upload.relative,
-                        read_etag=upload.etag,
-                        known_etag=upload.etag,
-                        run_id=run.run_id,
-                    )
-
-
-def _age(upload: Upload) -> tuple[str, str, str]:
-    return upload.seen_at, upload.dataset, upload.relative

@@ -1,30 +1,26 @@
 """Plans a run: reads what there is to learn and to keep, writes what the jobs read."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
 from retraining import names, s3_layout
 from retraining.golden import load_golden_sets
 from retraining.ledger import Ledger
 from retraining.ledger_items import Dataset
-from retraining.lines import format_lines, parse_lines
+from retraining.lines import Line, parse_line
 from retraining.new_characters import format_characters, parse_characters
-from retraining.normalization import Normalization
+from retraining.plan_lines import DEV, REPLAY, TRAIN, PlanLines, new_plan_lines
 from retraining.planning import (
-    DatasetLines,
     GoldenSet,
-    Plan,
     PlanningError,
-    make_plan,
-    manifest,
-    only_existing,
+    manifest_rows,
     replay_ratio,
-    slices_index,
 )
 from retraining.registry import Package, Registry
 from retraining.settings import Settings
-from retraining.storage import Bucket
+from retraining.storage import Bucket, NoSuchObjectError
 
 _LONGEST_HYPERPARAMETER = 2500
 
@@ -50,81 +46,130 @@ class Planned(TypedDict):
     slices: int
 
 
-def plan_training(
-    run_id: str,
-    datasets: Sequence[str],
-    bucket: Bucket,
-    ledger: Ledger,
-    registry: Registry,
-    settings: Settings,
-) -> Planned:
-    """Plan the training and evaluation of a run and write their inputs.
+@dataclass(frozen=True)
+class Planner:
+    """Plans runs, with what that takes."""
 
-    Raises NoChampionError without an approved model, PlanningError when there is nothing to
-    train on or a hyperparameter cannot be used.
-    """
-    champion = registry.champion()
-    ratio = replay_ratio(settings.hyperparameters)
-    new = [_new_dataset(run_id, name, bucket) for name in datasets]
-    trained = [
-        each
-        for each in ledger.datasets()
-        if each.trained_train_uri and each.name not in set(datasets)
-    ]
-    normalization = settings.text_normalization
-    earlier = [_earlier_dataset(each, bucket, normalization) for each in trained]
-    golden = load_golden_sets(bucket, normalization)
-    plan = make_plan(new, earlier, golden, replay_ratio=ratio, salt=run_id)
-    if not plan.train:
-        raise PlanningError(f"Run {run_id} has no usable line to train on; drop labelled lines.")
-    used = [each.name for each in new if each.train]
-    parameters = _hyperparameters(run_id, champion, used, settings.hyperparameters)
-    characters = parse_characters(bucket.read_text(s3_layout.new_characters(run_id)))
-    _write_inputs(run_id, plan, characters, bucket)
-    about = {
-        **_about(run_id, plan, champion, used, earlier, golden, parameters),
-        "new_characters": list(characters),
-    }
-    return {
-        "champion_package_arn": champion.arn,
-        "champion_model_data": champion.model_data,
-        "training_job_name": names.training_job(settings.prefix, run_id),
-        "evaluation_job_name": names.evaluation_job(settings.prefix, run_id),
-        "hyperparameters": parameters,
-        "labels_uri": bucket.uri(s3_layout.labels_prefix(run_id)),
-        "training_manifest_uri": bucket.uri(s3_layout.training_manifest(run_id)),
-        "slices_uri": bucket.uri(s3_layout.slices_prefix(run_id)),
-        "evaluation_manifest_uri": bucket.uri(s3_layout.evaluation_manifest(run_id)),
-        "evaluation_output_uri": bucket.uri(s3_layout.evaluation_output(run_id)),
-        "checkpoints_uri": bucket.uri(s3_layout.checkpoints(run_id)),
-        "plan": bucket.write_json(s3_layout.plan(run_id), about),
-        "new_lines": len(plan.train) + len(plan.dev),
-        "replay_lines": len(plan.replay),
-        "new_characters": len(characters),
-        "slices": len(plan.slices),
-    }
+    bucket: Bucket
+    ledger: Ledger
+    registry: Registry
+    settings: Settings
 
+    def plan(self, run_id: str, datasets: Sequence[str]) -> Planned:
+        """Plan the training and evaluation of a run and write their inputs.
 
-def _new_dataset(run_id: str, name: str, bucket: Bucket) -> DatasetLines:
-    return DatasetLines(
-        name,
-        train=parse_lines(bucket.read_text(s3_layout.train_lines(run_id, name))),
-        holdout=parse_lines(bucket.read_text(s3_layout.holdout_lines(run_id, name))),
-    )
+        Raises NoChampionError without an approved model, PlanningError when there is nothing to
+        train on or a hyperparameter cannot be used.
+        """
+        champion = self.registry.champion()
+        ratio = replay_ratio(self.settings.hyperparameters)
+        with new_plan_lines() as lines:
+            used = [name for name in datasets if self._add_new(run_id, name, lines)]
+            golden = self._add_earlier_and_golden(run_id, datasets, lines)
+            # The run id as salt varies the replay sample from run to run.
+            lines.choose(ratio)
+            if not lines.count(TRAIN):
+                raise PlanningError(
+                    f"Run {run_id} has no usable line to train on; drop labelled lines."
+                )
+            parameters = _hyperparameters(run_id, champion, used, self.settings.hyperparameters)
+            characters = parse_characters(self.bucket.read_text(s3_layout.new_characters(run_id)))
+            _write_inputs(run_id, lines, characters, self.bucket)
+            about = {
+                **_about(run_id, lines, champion, used, golden, parameters),
+                "new_characters": list(characters),
+            }
+            self.bucket.write_json(s3_layout.plan(run_id), about)
+            return self._planned(run_id, lines, champion, parameters, len(characters))
 
+    # --- reading
 
-def _earlier_dataset(
-    dataset: Dataset, bucket: Bucket, normalization: Normalization
-) -> DatasetLines:
-    existing = {each.key for each in bucket.list(s3_layout.dataset_prefix(dataset.name))}
-    train = parse_lines(bucket.read_text(bucket.key(dataset.trained_train_uri)))
-    holdout = parse_lines(bucket.read_text(bucket.key(dataset.trained_holdout_uri)))
-    # They were normalised by the rules of their time; mixed rules would teach two spellings.
-    return DatasetLines(
-        dataset.name,
-        normalization.lines(only_existing(train, existing)),
-        normalization.lines(only_existing(holdout, existing)),
-    )
+    def _add_new(self, run_id: str, name: str, lines: PlanLines) -> int:
+        holdout = self.bucket.read_rows(s3_layout.holdout_lines(run_id, name))
+        lines.add_slice("new", name, map(parse_line, holdout))
+        train = self.bucket.read_rows(s3_layout.train_lines(run_id, name))
+        return lines.add_train(map(parse_line, train))
+
+    def _add_earlier_and_golden(
+        self, run_id: str, datasets: Sequence[str], lines: PlanLines
+    ) -> Sequence[GoldenSet]:
+        golden = load_golden_sets(self.bucket, self.ledger, self.settings.text_normalization)
+        contents = self._golden_contents()
+        for dataset in self.ledger.datasets():
+            if dataset.trained_train_uri and dataset.name not in datasets:
+                self._add_earlier(dataset, run_id, contents, lines)
+        for each in golden:
+            lines.add_slice("golden", each.name, each.lines)
+        return golden
+
+    def _add_earlier(
+        self, dataset: Dataset, salt: str, golden: Collection[str], lines: PlanLines
+    ) -> None:
+        lines.set_existing(
+            each.key
+            for prefix in (s3_layout.dataset_prefix, s3_layout.extracted_prefix)
+            for each in self.bucket.list(prefix(dataset.name))
+        )
+        lines.set_barred(self._golden_images(dataset, golden) if golden else ())
+        lines.add_earlier(dataset.name, self._lines(dataset.trained_train_uri), salt)
+        holdout = self._lines(dataset.trained_holdout_uri)
+        lines.add_slice("old", dataset.name, holdout, only_existing=True)
+
+    def _lines(self, uri: str) -> Iterator[Line]:
+        # They were normalised by the rules of their time; mixed rules would teach two spellings.
+        normalization = self.settings.text_normalization
+        for row in self.bucket.read_rows(self.bucket.key(uri)):
+            yield normalization.line(parse_line(row))
+
+    def _golden_contents(self) -> frozenset[str]:
+        return frozenset(
+            row.partition("\t")[0]
+            for each in self.ledger.golden_sets()
+            if each.contents_uri
+            for row in self.bucket.read_rows(self.bucket.key(each.contents_uri))
+        )
+
+    def _golden_images(self, dataset: Dataset, golden: Collection[str]) -> Iterator[str]:
+        """Tell images that were trained on before a golden set brought the same ones."""
+        key = s3_layout.images_beside(self.bucket.key(dataset.trained_train_uri))
+        try:
+            for row in self.bucket.read_rows(key):
+                digest, _, image = row.partition("\t")
+                if digest in golden:
+                    yield image
+        except NoSuchObjectError:
+            # Runs of earlier versions did not write it.
+            return
+
+    # --- telling
+
+    def _planned(
+        self,
+        run_id: str,
+        lines: PlanLines,
+        champion: Package,
+        parameters: dict[str, str],
+        characters: int,
+    ) -> Planned:
+        uri = self.bucket.uri
+        return {
+            "champion_package_arn": champion.arn,
+            "champion_model_data": champion.model_data,
+            "training_job_name": names.training_job(self.settings.prefix, run_id),
+            "evaluation_job_name": names.evaluation_job(self.settings.prefix, run_id),
+            "hyperparameters": parameters,
+            "labels_uri": uri(s3_layout.labels_prefix(run_id)),
+            "training_manifest_uri": uri(s3_layout.training_manifest(run_id)),
+            "slices_uri": uri(s3_layout.slices_prefix(run_id)),
+            "evaluation_manifest_uri": uri(s3_layout.evaluation_manifest(run_id)),
+            "evaluation_output_uri": uri(s3_layout.evaluation_output(run_id)),
+            "checkpoints_uri": uri(s3_layout.checkpoints(run_id)),
+            "plan": uri(s3_layout.plan(run_id)),
+            "new_lines": lines.count(TRAIN) + lines.count(DEV),
+            "replay_lines": lines.count(REPLAY),
+            "new_characters": characters,
+            "slices": len(lines.slices),
+        }
 
 
 def _hyperparameters(
@@ -144,29 +189,27 @@ def _hyperparameters(
     return {**given, **own}
 
 
-def _write_inputs(run_id: str, plan: Plan, characters: Sequence[str], bucket: Bucket) -> None:
+def _write_inputs(run_id: str, lines: PlanLines, characters: Sequence[str], bucket: Bucket) -> None:
     labels, slices = s3_layout.labels_prefix(run_id), s3_layout.slices_prefix(run_id)
-    for name, lines in (("train", plan.train), ("dev", plan.dev), ("replay", plan.replay)):
-        bucket.write_text(f"{labels}{name}.txt", format_lines(lines))
+    for part in (TRAIN, DEV, REPLAY):
+        bucket.write_rows(f"{labels}{part}.txt", lines.rows(part))
     if characters:
         bucket.write_text(s3_layout.characters_to_add(run_id), format_characters(characters))
-    for each in plan.slices:
-        bucket.write_text(f"{slices}{each.file}", format_lines(each.lines))
-    bucket.write_json(f"{slices}slices.json", slices_index(plan.slices))
-    bucket.write_text(
-        s3_layout.training_manifest(run_id), manifest(bucket.name, plan.training_keys())
-    )
-    bucket.write_text(
-        s3_layout.evaluation_manifest(run_id), manifest(bucket.name, plan.evaluation_keys())
-    )
+    for each in lines.slices:
+        bucket.write_rows(f"{slices}{each.file}", lines.rows(each.file))
+    bucket.write_json(f"{slices}slices.json", {"slices": [each.as_json() for each in lines.slices]})
+    for manifest, keys in (
+        (s3_layout.training_manifest, lines.training_keys()),
+        (s3_layout.evaluation_manifest, lines.evaluation_keys()),
+    ):
+        bucket.write_rows(manifest(run_id), manifest_rows(bucket.name, keys))
 
 
 def _about(
     run_id: str,
-    plan: Plan,
+    lines: PlanLines,
     champion: Package,
     datasets: Sequence[str],
-    earlier: Sequence[DatasetLines],
     golden: Sequence[GoldenSet],
     hyperparameters: Mapping[str, str],
 ) -> dict[str, object]:
@@ -179,10 +222,10 @@ def _about(
             "model_data": champion.model_data,
         },
         "hyperparameters": dict(hyperparameters),
-        "train_lines": len(plan.train),
-        "dev_lines": len(plan.dev),
-        "replay_lines": len(plan.replay),
-        "replay_from": [each.name for each in earlier if each.train],
-        "slices": slices_index(plan.slices)["slices"],
+        "train_lines": lines.count(TRAIN),
+        "dev_lines": lines.count(DEV),
+        "replay_lines": lines.count(REPLAY),
+        "replay_from": lines.replayable,
+        "slices": [each.as_json() for each in lines.slices],
         "golden_lines_dropped": {each.name: each.dropped for each in golden if each.dropped},
     }

@@ -1,10 +1,13 @@
 """Where everything lies in the bucket. Pure functions from names to keys."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 
 INCOMING = "incoming/"
+EXTRACTED = "extracted/"
 GOLDEN = "golden/"
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 _UNUSABLE_NAME = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_DATASET_NAME = 100
@@ -12,20 +15,23 @@ _LONGEST_DATASET_NAME = 100
 
 @dataclass(frozen=True)
 class LabelUpload:
-    """A label file of a drop: ``relative`` is its key below ``incoming/<dataset>/``."""
+    """A label file or archive of a drop; ``relative`` is its key below ``incoming/<dataset>/``."""
 
     dataset: str
     relative: str
 
 
 def label_upload(key: str) -> LabelUpload | None:
-    """Tell which dataset a key announces, or None when it is no label file of a drop."""
-    if not key.startswith(INCOMING) or not key.lower().endswith(".txt"):
+    """Tell which dataset a key announces, or None when it is no label file or archive of a drop."""
+    if not key.startswith(INCOMING) or not key.lower().endswith((".txt", *ARCHIVE_SUFFIXES)):
         return None
     dataset, slash, relative = key.removeprefix(INCOMING).partition("/")
     if not slash or not relative or dataset in {"", ".", ".."}:
         return None
     if len(dataset) > _LONGEST_DATASET_NAME or _UNUSABLE_NAME.search(key):
+        return None
+    # S3 takes such keys; where they are downloaded they would lead elsewhere.
+    if not {".", ".."}.isdisjoint(relative.split("/")):
         return None
     return LabelUpload(dataset, relative)
 
@@ -33,6 +39,31 @@ def label_upload(key: str) -> LabelUpload | None:
 def dataset_prefix(dataset: str) -> str:
     """Everything that was dropped for a dataset."""
     return f"{INCOMING}{dataset}/"
+
+
+def extracted_prefix(dataset: str) -> str:
+    """Everything that was unpacked for a dataset."""
+    return f"{EXTRACTED}{dataset}/"
+
+
+def is_archive(relative: str) -> bool:
+    """Tell whether an upload is to be unpacked; what it really is, its content tells."""
+    return relative.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def archive_id(relative: str, etag: str) -> str:
+    """Name one version of an archive; ``relative`` is its key below ``incoming/<dataset>/``."""
+    return hashlib.sha256(f"{relative}\n{etag}".encode()).hexdigest()[:16]
+
+
+def archive_members(dataset: str, identifier: str) -> str:
+    """What was unpacked from an archive."""
+    return f"{EXTRACTED}{dataset}/{identifier}/"
+
+
+def archive_index(dataset: str, identifier: str) -> str:
+    """What is known of an archive; written last, so it tells that the archive is unpacked."""
+    return f"{EXTRACTED}{dataset}/{identifier}.json"
 
 
 def train_lines(run_id: str, dataset: str) -> str:
@@ -45,9 +76,79 @@ def holdout_lines(run_id: str, dataset: str) -> str:
     return f"runs/{run_id}/datasets/{dataset}/holdout.txt"
 
 
+def contents(run_id: str, dataset: str) -> str:
+    """Sides of all images that a dataset ever used, by their content."""
+    return f"runs/{run_id}/datasets/{dataset}/contents.tsv"
+
+
+def image_contents(run_id: str, dataset: str) -> str:
+    """Contents of the images that the usable lines of a dataset name."""
+    return f"runs/{run_id}/datasets/{dataset}/images.tsv"
+
+
+def images_beside(train_lines_key: str) -> str:
+    """The same file, for train lines that are known by their key."""
+    return f"{train_lines_key.rpartition('/')[0]}/images.tsv"
+
+
 def validation_report(run_id: str) -> str:
     """What was found in the drops of a run."""
     return f"runs/{run_id}/validation.json"
+
+
+def missing_images(run_id: str) -> str:
+    """Every image that the labels name and that is not there, one JSON object per line."""
+    return f"runs/{run_id}/missing.jsonl"
+
+
+def problems(run_id: str) -> str:
+    """Every problem of the drops of a run, one JSON object per line."""
+    return f"runs/{run_id}/problems.jsonl"
+
+
+def workspace(run_id: str) -> str:
+    """What a validation knows before its images are checked by other functions."""
+    return f"runs/{run_id}/validation.sqlite"
+
+
+def image_shards(run_id: str) -> str:
+    """The names of the shards of images, as the state machine reads them."""
+    return f"runs/{run_id}/images/shards.json"
+
+
+def images_to_check(run_id: str, shard: str) -> str:
+    """The images of one shard."""
+    return f"runs/{run_id}/images/{shard}.jsonl"
+
+
+def checked_images(run_id: str, shard: str) -> str:
+    """What was found in the images of one shard."""
+    return f"runs/{run_id}/images/{shard}.checked.jsonl"
+
+
+def golden_prefix(name: str) -> str:
+    """Everything that was uploaded for a golden set."""
+    return f"{GOLDEN}{name}/"
+
+
+def golden_report(name: str) -> str:
+    """What was found in a golden set."""
+    return f"golden-reports/{name}/report.json"
+
+
+def golden_lines(name: str, fingerprint: str) -> str:
+    """Usable lines of one version of a golden set."""
+    return f"golden-reports/{name}/{fingerprint}/lines.txt"
+
+
+def golden_contents(name: str, fingerprint: str) -> str:
+    """Contents of the images of one version of a golden set."""
+    return f"golden-reports/{name}/{fingerprint}/contents.tsv"
+
+
+def golden_problems(name: str) -> str:
+    """Every problem of a golden set, one JSON object per line."""
+    return f"golden-reports/{name}/problems.jsonl"
 
 
 def new_characters(run_id: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -50,6 +50,10 @@ class Settings(BaseModel):
     inference_image: str = ""
     holdout_percent: Percent = 15
     upload_wait_seconds: Annotated[int, Field(ge=0)] = 900
+    min_new_lines: Annotated[int, Field(ge=1)] = 1
+    max_wait_minutes: Annotated[int, Field(ge=0)] = 60
+    on_missing_images: Literal["use", "reject"] = "use"
+    images_per_function: Annotated[int, Field(ge=1)] = 20_000
     min_gain: Fraction = 0.01
     max_drop: Fraction = 0.01
     min_slice_lines: Annotated[int, Field(ge=1)] = 20

@@ -30,16 +30,23 @@ class StatusChange(BaseModel):
 
 
 def end_of(event: StatusChange, executions: Executions) -> Ended | None:
-    """Tell how the execution ended, or None when it has not ended or is none of ours."""
+    """Tell how the execution ended, or None when it has not ended or is none of ours.
+
+    None as well for a success whose output cannot be had yet: the schedule will look again.
+    """
     detail = event.detail
     if detail.status not in TERMINAL or detail.state_machine_arn != executions.state_machine_arn:
         return None
     told = detail.output if detail.status == "SUCCEEDED" else detail.error or detail.cause
     if not told:
         # EventBridge drops what is over 248 kB; Step Functions still has it.
-        described = executions.describe(detail.execution_arn)
+        described = executions.describe(detail.name)
         if described and described.ended:
             return described.ended
+        if described and detail.status == "SUCCEEDED":
+            # Looking is slower to learn of an end than events are. What came of the run must not
+            # be guessed.
+            return None
     return Ended(
         run_id=detail.name,
         status=detail.status,

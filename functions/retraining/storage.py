@@ -1,16 +1,22 @@
 """The bucket, as the rest of the package uses it."""
 
 import json
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+_CHUNK = 256 * 1024
+# Rows are gathered in memory up to this size, larger files on the disk.
+_IN_MEMORY = 4 * 1024 * 1024
 
 
 class NoSuchObjectError(Exception):
@@ -32,6 +38,14 @@ class Content:
     """The bytes of an object and the ETag they belong to."""
 
     body: bytes
+    etag: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The bytes of an object, piece by piece, and the ETag they belong to."""
+
+    chunks: Iterator[bytes]
     etag: str
 
 
@@ -92,6 +106,39 @@ class Bucket:
             raise
         return Content(found["Body"].read(), found["ETag"].strip('"'))
 
+    def stream(self, key: str) -> Stream:
+        """Read an object of any size, piece by piece.
+
+        Raises NoSuchObjectError when there is none.
+        """
+        try:
+            found = self._client.get_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise NoSuchObjectError(f"There is no {self.uri(key)}.") from error
+            raise
+        return Stream(found["Body"].iter_chunks(_CHUNK), found["ETag"].strip('"'))
+
+    def read_rows(self, key: str) -> Iterator[str]:
+        """Read UTF-8 text row by row, without the line feeds; raises like ``stream``."""
+        rest = b""
+        for chunk in self.stream(key).chunks:
+            # Not splitlines(): it would also split inside texts, at U+2028 and other rare ones.
+            *rows, rest = (rest + chunk).split(b"\n")
+            yield from (row.decode("utf-8") for row in rows)
+        if rest:
+            yield rest.decode("utf-8")
+
+    def read_part(self, stored: StoredObject, start: int, length: int) -> bytes:
+        """Read some bytes of an object; S3 refuses when it is no longer the version given."""
+        found = self._client.get_object(
+            Bucket=self.name,
+            Key=stored.key,
+            IfMatch=f'"{stored.etag}"',
+            Range=f"bytes={start}-{start + length - 1}",
+        )
+        return found["Body"].read()
+
     def read_text(self, key: str) -> str:
         """Read an object as UTF-8 text."""
         return self.read(key).body.decode("utf-8")
@@ -103,6 +150,46 @@ class Bucket:
     def write_text(self, key: str, text: str) -> str:
         """Write UTF-8 text and return its URI."""
         return self._write(key, text, "text/plain; charset=utf-8")
+
+    def write_bytes(self, key: str, content: bytes) -> str:
+        """Write bytes and return their URI."""
+        self._client.put_object(Bucket=self.name, Key=key, Body=content)
+        return self.uri(key)
+
+    def write_stream(self, key: str, content: BinaryIO) -> str:
+        """Write what a file gives, in parts, and return its URI; it is read in this thread."""
+        self._client.upload_fileobj(
+            content, self.name, key, Config=TransferConfig(use_threads=False)
+        )
+        return self.uri(key)
+
+    def write_rows(self, key: str, rows: Iterable[str]) -> str:
+        """Write UTF-8 text of any size from its rows, each with its line feed; returns its URI."""
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
+            for row in rows:
+                file.write(row.encode("utf-8"))
+            file.seek(0)
+            self._client.upload_fileobj(
+                file, self.name, key, ExtraArgs={"ContentType": "text/plain; charset=utf-8"}
+            )
+        return self.uri(key)
+
+    def upload(self, key: str, path: Path) -> str:
+        """Write a file of any size and return its URI."""
+        self._client.upload_file(str(path), self.name, key)
+        return self.uri(key)
+
+    def download(self, key: str, path: Path) -> None:
+        """Read an object of any size into a file.
+
+        Raises NoSuchObjectError when there is none.
+        """
+        try:
+            self._client.download_file(self.name, key, str(path))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise NoSuchObjectError(f"There is no {self.uri(key)}.") from error
+            raise
 
     def write_json(self, key: str, value: object) -> str:
         """Write JSON and return its URI."""

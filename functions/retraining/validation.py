@@ -1,37 +1,39 @@
-"""Validates the drops of a run and writes the lines that can be used."""
+"""Validates the drops of a run and writes the lines that can be used.
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+Small drops are finished by one function. Where there are more images than one function reads, they
+are handed out to many (``check_images``), and ``finish`` takes the work up again with the
+workspace that lies in the bucket meanwhile.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from retraining import s3_layout
-from retraining.character_check import KnownCharacters, NotKnown, check_characters
+from retraining import coverage, s3_layout, shards
+from retraining.character_check import CharacterCheck, KnownCharacters, NotKnown
+from retraining.character_findings import CharacterFindings
 from retraining.dictionary import Dictionary
-from retraining.drops import Drop, DropLine, read_drop
-from retraining.holdout import Split, UsableLine, split
-from retraining.images import LARGEST_FILE_BYTES, ImageCheck, check_image
-from retraining.label_files import Problem
+from retraining.drops import DropReader, Root
+from retraining.golden import GoldenKeeper
+from retraining.holdout import Rule, format_sides, load_golden, load_sides, split
+from retraining.image_faults import set_faulty_lines_aside
+from retraining.image_reading import check_images
 from retraining.ledger import Ledger
-from retraining.ledger_items import DatasetLines, Upload
-from retraining.lines import Line, format_lines
+from retraining.ledger_items import DatasetLines
+from retraining.lines import Line, format_line, parse_points
 from retraining.new_characters import Growth, format_characters
-from retraining.normalization import Normalization, Normalized, count_changes
 from retraining.registry import Registry
 from retraining.settings import Settings
 from retraining.storage import Bucket, NoSuchObjectError
-from retraining.validation_report import DatasetReport, Report, Validation
+from retraining.validation_report import Lists, Report, Validation
+from retraining.workspace import HOLDOUT, TRAIN, UNUSED, Workspace, new_workspace
 
-READERS = 24
-
-
-@dataclass(frozen=True)
-class _Readable:
-    """The lines of a drop whose image can be read, and what is wrong with the others."""
-
-    lines: tuple[UsableLine, ...]
-    normalized: tuple[Normalized, ...]
-    problems: tuple[Problem, ...]
+# Of the function's 15 minutes; the rest is for what comes before and after. Images are counted
+# beforehand, but a page takes a hundred times as long as a line.
+_TIME_FOR_IMAGES = timedelta(minutes=8)
 
 
 @dataclass(frozen=True)
@@ -47,53 +49,121 @@ class Validator:
     def validate(self, run_id: str, datasets: Sequence[str], started_at: datetime) -> Validation:
         """Validate the datasets of a run.
 
-        While images are missing and there is time left, only says so. Otherwise reads every
-        image once, writes the usable lines of each dataset and settles its label files in the
-        ledger. validation.json is written either way.
+        While images are missing and there is time left, only says so. Otherwise reads every image
+        once, writes the usable lines of each dataset and settles its uploads in the ledger; or, of
+        too many images for one function, hands them out and says so. validation.json is written
+        each time.
         """
-        # Before the listing: what the ledger knows by now is contained in what is read below.
-        uploads = {name: self.ledger.uploads_of(name) for name in datasets}
-        drops = [read_drop(name, self.bucket) for name in datasets]
-        waited = self.clock() - started_at
-        report = Report(
-            run_id=run_id,
-            complete=not any(each.missing for each in drops),
-            give_up_waiting=waited >= timedelta(seconds=self.settings.upload_wait_seconds),
-            datasets=[_found(each) for each in drops],
-            missing=[name for each in drops for name in each.missing],
-            problems=[problem for each in drops for problem in each.problems],
-        )
-        if not report.waits:
-            report = self._finish(report, drops)
-            for drop in drops:
-                self._settle(drop, uploads[drop.dataset], run_id)
-        uri = self.bucket.write_json(s3_layout.validation_report(run_id), report.as_json())
-        return report.as_answer(uri)
+        began = self.clock()
+        self._golden().refresh()
+        with new_workspace() as workspace:
+            self._read_drops(workspace, datasets)
+            waited = self.clock() - started_at
+            give_up = waited >= timedelta(seconds=self.settings.upload_wait_seconds)
+            workspace.note("give_up_waiting", "yes" if give_up else "")
+            report = self._report(run_id, workspace)
+            if report.waits:
+                for each in report.datasets:
+                    self.ledger.record_missing(each.name, each.missing, run_id, self.clock())
+                return self._answer(replace(report, lists=self._write_lists(run_id, workspace)))
+            self._set_incomplete_aside(workspace)
+            if not self._check_images(workspace, until=began + _TIME_FOR_IMAGES):
+                return self._hand_out(run_id, workspace)
+            return self._finish(run_id, workspace)
 
-    def _finish(self, report: Report, drops: Sequence[Drop]) -> Report:
-        images = self._check_images([line for each in drops for line in each.lines])
-        readable = [_readable(each, images, self.settings.text_normalization) for each in drops]
+    def finish(self, run_id: str) -> Validation:
+        """Finish a validation whose images other functions have checked.
+
+        Raises NoSuchObjectError when one of them has not.
+        """
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "workspace.sqlite")
+            self.bucket.download(s3_layout.workspace(run_id), path)
+            workspace = Workspace(path)
+            try:
+                shards.record_checks(workspace, shards.read_checks(self.bucket, run_id))
+                return self._finish(run_id, workspace)
+            finally:
+                workspace.close()
+
+    # --- reading
+
+    def _read_drops(self, workspace: Workspace, datasets: Sequence[str]) -> None:
+        for name in datasets:
+            # Before the listing: what the ledger knows by now is contained in what is read below.
+            uploads = self.ledger.uploads_of(name)
+            root = Root(name, s3_layout.dataset_prefix(name))
+            normalization = self.settings.text_normalization
+            reader = DropReader(root, self.bucket, workspace, normalization)
+            reader.read()
+            for each in uploads:
+                reader.mark_known(each.relative, each.etag)
+
+    def _golden(self) -> GoldenKeeper:
+        return GoldenKeeper(self.bucket, self.ledger, self.settings, self.clock)
+
+    def _set_incomplete_aside(self, workspace: Workspace) -> None:
+        if self.settings.on_missing_images != "reject":
+            return
+        for number, missing in workspace.db.execute(
+            "SELECT dataset, COUNT(*) FROM missing GROUP BY dataset"
+        ).fetchall():
+            images = "1 image is" if missing == 1 else f"{missing} images are"
+            why = f"was set aside because {images} missing (OnMissingImages is reject)"
+            workspace.db.execute("UPDATE datasets SET set_aside = ? WHERE id = ?", (why, number))
+            workspace.db.execute("UPDATE lines SET side = ? WHERE dataset = ?", (UNUSED, number))
+
+    def _check_images(self, workspace: Workspace, *, until: datetime) -> bool:
+        """Check all images, or those there is time for; tells whether that were all."""
+        images = workspace.count("SELECT COUNT(DISTINCT object) FROM lines WHERE side = ''")
+        if images > self.settings.images_per_function:
+            return False
+        checks = check_images(self.bucket, list(shards.images_to_check(workspace)))
+        in_time = takewhile(lambda _: self.clock() < until, checks)
+        shards.record_checks(workspace, in_time)
+        return next(shards.images_to_check(workspace), None) is None
+
+    def _hand_out(self, run_id: str, workspace: Workspace) -> Validation:
+        images = shards.images_to_check(workspace)
+        most = self.settings.images_per_function
+        count, uri = shards.write_shards(self.bucket, run_id, images, most)
+        report = self._report(run_id, workspace, lists=Lists(shards=count, shards_uri=uri))
+        self.bucket.upload(s3_layout.workspace(run_id), workspace.save())
+        return self._answer(report)
+
+    # --- deciding, once everything is read
+
+    def _finish(self, run_id: str, workspace: Workspace) -> Validation:
+        set_faulty_lines_aside(workspace)
+        self._load_history(workspace)
+        split(workspace, Rule(self.settings.holdout_percent, self.settings.min_slice_lines))
         growth = Growth(self.settings.grow_dictionary, self.settings.min_character_lines)
-        usable = check_characters(self._split(readable), self._known(), growth)
-        for drop, parts in zip(drops, usable.parts, strict=True):
-            self._write(report.run_id, drop.dataset, parts)
-        self.bucket.write_text(
-            s3_layout.new_characters(report.run_id), format_characters(usable.new)
+        checked = CharacterCheck(self._known(), growth).run(
+            workspace.texts(TRAIN),
+            workspace.texts(HOLDOUT),
+            workspace.used_lines(),
+            workspace.set_line_aside,
         )
-        return Report(
-            run_id=report.run_id,
-            complete=report.complete,
-            give_up_waiting=report.give_up_waiting,
-            datasets=[_used(drop, parts) for drop, parts in zip(drops, usable.parts, strict=True)],
-            missing=report.missing,
-            problems=[
-                *report.problems,
-                *(found for each in readable for found in each.problems),
-                *usable.problems,
-            ],
-            normalised=count_changes(found for each in readable for found in each.normalized),
-            characters=usable.findings,
-        )
+        new = format_characters(checked.new)
+        self.bucket.write_text(s3_layout.new_characters(run_id), new)
+        lists = self._write_lists(run_id, workspace)
+        report = self._report(run_id, workspace, checked.findings, lists)
+        answer = self._answer(report)
+        self._write_datasets(report, workspace)
+        self._settle(run_id, workspace)
+        return answer
+
+    def _load_history(self, workspace: Workspace) -> None:
+        """Take in which images earlier runs trained on or held out, and which are golden."""
+        numbers = {name: number for number, name in workspace.datasets()}
+        for dataset in self.ledger.datasets():
+            if dataset.contents_uri:
+                rows = self.bucket.read_rows(self.bucket.key(dataset.contents_uri))
+                load_sides(workspace, rows, numbers.get(dataset.name))
+        for golden in self.ledger.golden_sets():
+            if golden.contents_uri:
+                rows = self.bucket.read_rows(self.bucket.key(golden.contents_uri))
+                load_golden(workspace, rows, golden.name)
 
     def _known(self) -> KnownCharacters:
         champion = self.registry.latest_approved()
@@ -110,86 +180,94 @@ class Validator:
             )
         return Dictionary.parse(content)
 
-    def _check_images(self, lines: Sequence[DropLine]) -> Mapping[str, ImageCheck]:
-        """Read every image once. Only the results are kept, never the bytes."""
-        sizes = {line.image: line.size for line in lines}
-        with ThreadPoolExecutor(READERS) as readers:
-            checks = readers.map(self._check_image, sizes.keys(), sizes.values())
-            return dict(zip(sizes, checks, strict=True))
+    # --- telling
 
-    def _check_image(self, key: str, size: int) -> ImageCheck:
-        if size > LARGEST_FILE_BYTES:
-            limit = LARGEST_FILE_BYTES // 1024**2
-            return ImageCheck("", f"the file is larger than {limit} MB")
-        try:
-            return check_image(self.bucket.read(key).body)
-        except NoSuchObjectError:
-            return ImageCheck("", "the file was deleted while the dataset was read")
+    def _report(
+        self,
+        run_id: str,
+        workspace: Workspace,
+        characters: CharacterFindings | None = None,
+        lists: Lists | None = None,
+    ) -> Report:
+        datasets = coverage.dataset_reports(workspace)
+        return Report(
+            run_id=run_id,
+            complete=not any(each.missing for each in datasets),
+            give_up_waiting=bool(workspace.noted("give_up_waiting")),
+            datasets=datasets,
+            missing_first=coverage.first_missing(workspace),
+            problems=coverage.problem_summaries(workspace),
+            normalised=coverage.normalised(workspace),
+            characters=characters or CharacterFindings(),
+            lists=lists or Lists(),
+        )
 
-    def _split(self, readable: Sequence[_Readable]) -> list[Split]:
-        parts = [
-            split(each.lines, self.settings.holdout_percent, self.settings.min_slice_lines)
-            for each in readable
-        ]
-        # The same image in two datasets may be held out in only one of them: holdout wins.
-        held = {sha for each in parts for sha in each.held_images}
-        return [each.without_train_images(held) for each in parts]
-
-    def _write(self, run_id: str, dataset: str, parts: Split) -> None:
-        train, holdout = (
-            self.bucket.write_text(key(run_id, dataset), format_lines(lines))
-            for key, lines in (
-                (s3_layout.train_lines, parts.train),
-                (s3_layout.holdout_lines, parts.holdout),
+    def _write_lists(self, run_id: str, workspace: Workspace) -> Lists:
+        missing, problems = (
+            self.bucket.write_rows(key(run_id), rows(workspace))
+            for key, rows in (
+                (s3_layout.missing_images, coverage.missing_rows),
+                (s3_layout.problems, coverage.problem_rows),
             )
         )
-        written = DatasetLines(dataset, train, holdout, len(parts.train), len(parts.holdout))
-        self.ledger.record_lines(written, run_id, self.clock())
+        return Lists(missing, problems)
 
-    def _settle(self, drop: Drop, uploads: Sequence[Upload], run_id: str) -> None:
-        """Mark the label files of a drop as taken, those deleted meanwhile included."""
-        known = {each.relative: each.etag for each in uploads}
-        read = {each.relative: each.etag for each in drop.read_files}
-        for relative in {**known, **read}:
-            known_etag = known.get(relative, "")
+    def _answer(self, report: Report) -> Validation:
+        uri = self.bucket.write_json(s3_layout.validation_report(report.run_id), report.as_json())
+        return report.as_answer(uri)
+
+    def _write_datasets(self, report: Report, workspace: Workspace) -> None:
+        for (number, name), found in zip(workspace.datasets(), report.datasets, strict=True):
+            train, holdout = (
+                self.bucket.write_rows(key(report.run_id, name), _rows(workspace, number, side))
+                for key, side in (
+                    (s3_layout.train_lines, TRAIN),
+                    (s3_layout.holdout_lines, HOLDOUT),
+                )
+            )
+            if found.set_aside:
+                self.ledger.set_aside(name, found.set_aside, report.run_id, self.clock())
+                continue
+            contents = self.bucket.write_rows(
+                s3_layout.contents(report.run_id, name), format_sides(workspace, number)
+            )
+            self.bucket.write_rows(
+                s3_layout.image_contents(report.run_id, name), _image_rows(workspace, number)
+            )
+            written = DatasetLines(
+                name, train, holdout, found.train_lines, found.holdout_lines, contents
+            )
+            self.ledger.record_lines(written, report.run_id, self.clock())
+
+    def _settle(self, run_id: str, workspace: Workspace) -> None:
+        """Mark the uploads of all drops as taken, those deleted meanwhile included."""
+        for name, relative, known_etag, read_etag in workspace.db.execute(
+            "SELECT datasets.name, relative, known_etag, read_etag FROM uploads"
+            " JOIN datasets ON datasets.id = uploads.dataset ORDER BY dataset, relative"
+        ):
             self.ledger.take_upload(
-                drop.dataset,
+                name,
                 relative,
-                read_etag=read.get(relative, known_etag),
+                read_etag=read_etag or known_etag,
                 known_etag=known_etag,
                 run_id=run_id,
             )
 
 
-def _readable(
-    drop: Drop, images: Mapping[str, ImageCheck], normalization: Normalization
-) -> _Readable:
-    lines: list[UsableLine] = []
-    normalized: list[Normalized] = []
-    problems: list[Problem] = []
-    for each in drop.lines:
-        check = images[each.image]
-        if check.problem:
-            about = f"{each.image}: {check.problem}"
-            problems.append(Problem("unreadable_image", each.where, about))
-            continue
-        normal = normalization.apply(each.text)
-        normalized.append(normal)
-        line = Line(each.image, normal.text)
-        lines.append(UsableLine(line, check.sha256, each.own_holdout, each.where))
-    return _Readable(tuple(lines), tuple(normalized), tuple(problems))
+def _rows(workspace: Workspace, dataset: int, side: str) -> Iterator[str]:
+    for key, text, points in workspace.db.execute(
+        "SELECT key, text, points FROM lines JOIN objects ON objects.id = lines.object"
+        " WHERE lines.dataset = ? AND side = ? ORDER BY lines.id",
+        (dataset, side),
+    ):
+        yield format_line(Line(key, text, parse_points(points)))
 
 
-def _found(drop: Drop) -> DatasetReport:
-    return DatasetReport(drop.dataset, drop.label_files, drop.label_lines)
-
-
-def _used(drop: Drop, parts: Split) -> DatasetReport:
-    return DatasetReport(
-        drop.dataset,
-        drop.label_files,
-        drop.label_lines,
-        train_lines=len(parts.train),
-        holdout_lines=len(parts.holdout),
-        holdout_rule=parts.rule,
-    )
+def _image_rows(workspace: Workspace, dataset: int) -> Iterator[str]:
+    for digest, key in workspace.db.execute(
+        "SELECT DISTINCT lower(hex(sha256)), key FROM lines"
+        " JOIN objects ON objects.id = lines.object JOIN images ON images.object = lines.object"
+        " WHERE lines.dataset = ? AND side IN (?, ?)",
+        (dataset, TRAIN, HOLDOUT),
+    ):
+        yield f"{digest}\t{key}\n"

@@ -5,25 +5,39 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from retraining.character_findings import CharacterFindings
-from retraining.label_files import Problem
 
 MOST_MISSING_NAMED = 20
 MOST_CHARACTERS_NAMED = 20
 MOST_EXAMPLES = 5
+MOST_FILES_NAMED = 100
+INCOMPLETE = "incomplete_dataset"
 
 _IN_WORDS = {
     "no_tab": "no tab between image and text",
     "empty_label": "no text",
     "extra_tab": "a second tab",
-    "page_annotation": "annotations of whole pages",
     "missing_image": "a missing image",
     "unreadable_image": "an unreadable image",
     "outside_dataset": "an image outside the dataset",
-    "duplicate_image": "an image that is labelled twice",
+    "duplicate_line": "a line that is labelled twice",
+    "conflicting_label": "another text for the same line",
+    "label_too_long": "a text that is too long",
+    "control_character": "a control character",
+    "illegible_box": "a box that nobody could read",
+    "bad_box": "a box that cannot be cut out",
+    "bad_annotation": "boxes that are no JSON",
+    "empty_page": "a page without boxes",
+    "unusable_path": "a path that no file can have",
+    "row_too_long": "a row that is too long",
+    "not_utf8": "a row that is not UTF-8",
+    "utf16_label_file": "a label file that is UTF-16",
+    "trained_before": "an image to hold out that was trained on before",
+    "held_out_elsewhere": "an image that is held out",
+    "in_golden_set": "an image of a golden set",
+    "broken_archive": "an archive that cannot be read",
     "unknown_character": "a character the model cannot write",
     "empty_label_file": "an empty label file",
     "binary_label_file": "a label file that is not UTF-8 text",
-    "label_file_too_large": "a label file that is too large",
 }
 
 
@@ -38,7 +52,8 @@ class ProblemSummary(TypedDict):
 class Validation(TypedDict):
     """What the state machine is told; everything by name lies at ``report``.
 
-    ``character_notes`` are whole sentences for people.
+    ``character_notes`` are whole sentences for people. ``image_shards`` is above 0 while images are
+    left that other functions are to check; their list lies at ``image_shards_uri``.
     """
 
     complete: bool
@@ -55,18 +70,52 @@ class Validation(TypedDict):
     report: str
     problems: list[ProblemSummary]
     reason: str
+    image_shards: int
+    image_shards_uri: str
 
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """What was found in one dataset."""
+    """What was found in one dataset: what every label line came to.
+
+    ``unused`` counts lines by what keeps them from being used; together with the train and holdout
+    lines that is all ``label_lines``. ``set_aside`` says why nothing of it is used, or is "".
+    """
 
     name: str
     label_files: Sequence[str]
     label_lines: int
+    missing: int = 0
     train_lines: int = 0
     holdout_lines: int = 0
+    unused: Mapping[str, int] = field(default_factory=dict)
     holdout_rule: str = ""
+    set_aside: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Give its part of validation.json."""
+        return {
+            "name": self.name,
+            "label_files": list(self.label_files[:MOST_FILES_NAMED]),
+            "label_file_count": len(self.label_files),
+            "label_lines": self.label_lines,
+            "missing_images": self.missing,
+            "train_lines": self.train_lines,
+            "holdout_lines": self.holdout_lines,
+            "unused_lines": dict(self.unused),
+            "holdout_rule": self.holdout_rule,
+            "set_aside": self.set_aside,
+        }
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Where the full lists lie that a report gives the beginnings of."""
+
+    missing_uri: str = ""
+    problems_uri: str = ""
+    shards: int = 0
+    shards_uri: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,10 +126,11 @@ class Report:
     complete: bool
     give_up_waiting: bool
     datasets: Sequence[DatasetReport]
-    missing: Sequence[str]
-    problems: Sequence[Problem]
+    missing_first: Sequence[str]
+    problems: Sequence[ProblemSummary]
     normalised: Mapping[str, int] = field(default_factory=dict)
     characters: CharacterFindings = field(default_factory=CharacterFindings)
+    lists: Lists = field(default_factory=Lists)
 
     @property
     def train_lines(self) -> int:
@@ -93,6 +143,11 @@ class Report:
         return sum(each.holdout_lines for each in self.datasets)
 
     @property
+    def missing(self) -> int:
+        """Images that the labels name and that are not there."""
+        return sum(each.missing for each in self.datasets)
+
+    @property
     def waits(self) -> bool:
         """Tell whether the upload is still under way."""
         return not self.complete and not self.give_up_waiting
@@ -100,9 +155,12 @@ class Report:
     @property
     def reason(self) -> str:
         """Say in one sentence why nothing can be trained on; "" when something can."""
-        if self.waits or self.train_lines:
+        if self.waits or self.train_lines or self.lists.shards:
             return ""
         names = ", ".join(each.name for each in self.datasets)
+        aside = [f"{each.name} {each.set_aside}" for each in self.datasets if each.set_aside]
+        if aside and len(aside) == len(self.datasets):
+            return f"{'; '.join(aside)}."
         if not any(each.label_files for each in self.datasets):
             return (
                 f"There is no label file for {names}: upload labels/train.txt with one line "
@@ -114,14 +172,14 @@ class Report:
             )
         lines = sum(each.label_lines for each in self.datasets)
         faults = ", ".join(
-            f"{each['count']} x {_IN_WORDS.get(each['code'], each['code'])}"
-            for each in summarize(self.problems)
+            f"{each['count']} x {_IN_WORDS[each['code']]}"
+            for each in self.problems
             if each["code"] in _IN_WORDS
         )
         return f"None of the {lines} label lines of {names} can be used: {faults or 'all empty'}."
 
     def as_json(self) -> dict[str, Any]:
-        """Give the shape of validation.json: every problem by name."""
+        """Give the shape of validation.json: counts, and the first of everything by name."""
         return {
             "run_id": self.run_id,
             "complete": self.complete,
@@ -130,24 +188,14 @@ class Report:
             "holdout_lines": self.holdout_lines,
             "reason": self.reason,
             "notes": self.characters.sentences(),
-            "datasets": [
-                {
-                    "name": each.name,
-                    "label_files": list(each.label_files),
-                    "label_lines": each.label_lines,
-                    "train_lines": each.train_lines,
-                    "holdout_lines": each.holdout_lines,
-                    "holdout_rule": each.holdout_rule,
-                }
-                for each in self.datasets
-            ],
-            "missing": list(self.missing),
+            "datasets": [each.as_json() for each in self.datasets],
+            "missing_count": self.missing,
+            "missing": list(self.missing_first),
+            "missing_uri": self.lists.missing_uri,
             "normalised": dict(self.normalised),
             **self.characters.as_json(),
-            "problems": [
-                {"code": code, "count": len(found), "all": found}
-                for code, found in _by_code(self.problems).items()
-            ],
+            "problems": list(self.problems),
+            "problems_uri": self.lists.problems_uri,
         }
 
     def as_answer(self, report_uri: str) -> Validation:
@@ -155,8 +203,8 @@ class Report:
         return {
             "complete": self.complete,
             "give_up_waiting": self.give_up_waiting,
-            "missing_count": len(self.missing),
-            "missing_first": list(self.missing[:MOST_MISSING_NAMED]),
+            "missing_count": self.missing,
+            "missing_first": list(self.missing_first),
             "train_lines": self.train_lines,
             "holdout_lines": self.holdout_lines,
             "new_character_count": len(self.characters.new),
@@ -165,21 +213,8 @@ class Report:
             "rare_characters_first": list(self.characters.rare)[:MOST_CHARACTERS_NAMED],
             "character_notes": self.characters.sentences(),
             "report": report_uri,
-            "problems": summarize(self.problems),
+            "problems": list(self.problems),
             "reason": self.reason,
+            "image_shards": self.lists.shards,
+            "image_shards_uri": self.lists.shards_uri,
         }
-
-
-def summarize(problems: Sequence[Problem]) -> list[ProblemSummary]:
-    """Count problems by code, most frequent first, with a few examples each."""
-    return [
-        {"code": code, "count": len(found), "first": found[:MOST_EXAMPLES]}
-        for code, found in _by_code(problems).items()
-    ]
-
-
-def _by_code(problems: Sequence[Problem]) -> dict[str, list[str]]:
-    codes: dict[str, list[str]] = {}
-    for each in problems:
-        codes.setdefault(each.code, []).append(str(each))
-    return dict(sorted(codes.items(), key=lambda item: (-len(item[1]), item[0])))

@@ -16,6 +16,7 @@ from localcloud import (
     sqs_pollers,
     stepfunctions_executions,
     stepfunctions_jsonata,
+    stepfunctions_maps,
     stepfunctions_normalisation,
     stepfunctions_sagemaker,
     stepfunctions_sync,
@@ -37,6 +38,7 @@ def install(context: CloudContext) -> None:
     s3_events.install(context)
     s3_policy.install(context)
     stepfunctions_jsonata.install(context)
+    stepfunctions_maps.install(context)
     stepfunctions_normalisation.install(context)
     stepfunctions_sync.install(context)
     stepfunctions_sagemaker.install(context)

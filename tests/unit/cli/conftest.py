@@ -19,6 +19,7 @@ def stack() -> Stack:
     return Stack(
         name="ocr-retrain",
         bucket="labelled-data",
+        table="ocr-retrain-ledger",
         retrain_state_machine=f"{ARN}:stateMachine:ocr-retrain-retrain",
         deploy_state_machine=f"{ARN}:stateMachine:ocr-retrain-deploy",
         model_package_group="ocr-retrain",
@@ -43,6 +44,18 @@ def cloud(monkeypatch: pytest.MonkeyPatch, session: boto3.Session, stack: Stack)
         made = Cloud(session, None, "AWS account 210987654321, region eu-west-1", stack)
         made.s3.create_bucket(
             Bucket=stack.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        made.session.client("dynamodb").create_table(
+            TableName=stack.table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            KeySchema=[
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
         )
         made.sagemaker.create_model_package_group(ModelPackageGroupName=stack.model_package_group)
         yield made

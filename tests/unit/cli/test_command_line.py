@@ -23,10 +23,15 @@ COMMANDS = [
     ["drop"],
     ["watch"],
     ["runs"],
+    ["datasets"],
+    ["golden"],
     ["models"],
     ["approve"],
     ["reject"],
     ["predict"],
+    ["retry"],
+    ["pause"],
+    ["resume"],
 ]
 
 

@@ -22,7 +22,7 @@ OUTPUTS = {
     "EndpointName": "e",
     "InferenceImageUri": "i",
     "Prefix": "p",
-    "TableName": "unused here",
+    "TableName": "t",
 }
 TEMPLATE = (
     '{"Resources": {"T": {"Type": "AWS::SNS::Topic"}}, "Outputs": {'

@@ -167,6 +167,7 @@ def golden(count: int) -> dict[bytes, str]:
 
 
 def check(endpoint: object, clients: ModuleType, minimum: float = 0.5) -> SmokeTest:
+    clients.golden_keeper().refresh()
     reader = EndpointReader(endpoint, ENDPOINT)  # type: ignore[arg-type]
     rules = Normalization.parse("compose,spaces")
     return smoke_test(reader, clients.bucket(), clients.ledger(), minimum, rules)
@@ -216,6 +217,22 @@ def test_without_a_golden_set_held_out_lines_are_read(clients: ModuleType, ledge
     assert (result["passed"], result["lines"], result["right"]) == (False, 3, 0)
 
 
+def test_boxes_of_pages_are_not_asked_for_as_if_they_were_the_page(clients: ModuleType) -> None:
+    golden(2)
+    put("golden/pages/page.png", png(9, (80, 60)))
+    box = [{"transcription": "x", "points": [[2, 2], [40, 2], [40, 20], [2, 20]]}]
+    put("golden/pages/Label.txt", f"page.png\t{json.dumps(box)}\n")
+    assert check(Endpoint({}), clients)["lines"] == 2
+
+
+def test_held_out_images_that_are_gone_since_are_not_asked_for(
+    clients: ModuleType, ledger: Ledger
+) -> None:
+    trained(ledger, "plates", 2, 3)
+    client("s3").delete_object(Bucket=BUCKET, Key="incoming/plates/images/holdout-1.png")
+    assert check(Endpoint({}), clients)["lines"] == 2
+
+
 def test_golden_lines_are_compared_as_the_model_learnt_them(clients: ModuleType) -> None:
     put("golden/general/images/0.png", png(0))
     put("golden/general/labels/test.txt", "images/0.png\tCafe\u0301\u00a01\n")
@@ -242,6 +259,7 @@ def test_with_nothing_to_read_an_answer_for_a_blank_image_is_enough(clients: Mod
 
 def test_the_handler_answers_with_plain_json(invoke: Invoke, clients: ModuleType) -> None:
     golden(1)
+    clients.golden_keeper().refresh()
     with Stubber(clients.runtime()) as stub:
         stub.add_client_error("invoke_endpoint", "ValidationError", "Endpoint not found.")
         result = invoke("smoke_test", {"endpoint_name": ENDPOINT, "package_arn": "arn"})

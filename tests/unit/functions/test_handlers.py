@@ -20,15 +20,25 @@ Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 FUNCTIONS = Path(__file__).parents[3] / "functions"
 HANDLERS = sorted(FUNCTIONS.glob("*.py"))
 PURE = [
+    "archive_members",
+    "archive_streams",
+    "archives",
+    "archives_tar",
+    "archives_zip",
     "character_check",
     "character_findings",
     "characters",
+    "coverage",
+    "decision",
     "dictionary",
     "evaluation",
     "failure",
     "holdout",
+    "image_faults",
     "images",
     "label_files",
+    "label_paths",
+    "label_rows",
     "ledger_items",
     "lines",
     "names",
@@ -36,11 +46,16 @@ PURE = [
     "normalization",
     "outcomes",
     "package_request",
+    "page_boxes",
+    "plan_lines",
     "planning",
+    "problems",
     "promotion",
     "s3_layout",
     "settings",
+    "texts",
     "validation_report",
+    "workspace",
 ]
 
 
@@ -70,18 +85,31 @@ def test_handlers_are_short_and_make_no_clients(path: Path) -> None:
 
 def test_there_is_one_module_per_function() -> None:
     assert [path.stem for path in HANDLERS] == [
+        "check_images",
         "explain_failure",
         "find_approved",
+        "finish_validation",
         "judge_candidate",
         "plan_training",
         "register_model",
         "smoke_test",
         "start_retraining",
+        "unpack_archives",
         "validate_dataset",
     ]
 
 
-@pytest.mark.parametrize("name", ["validate_dataset", "plan_training", "judge_candidate"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unpack_archives",
+        "validate_dataset",
+        "check_images",
+        "finish_validation",
+        "plan_training",
+        "judge_candidate",
+    ],
+)
 def test_a_request_of_another_shape_is_refused(invoke: Invoke, name: str) -> None:
     with pytest.raises(ValidationError):
         invoke(name, {"run_id": ""})

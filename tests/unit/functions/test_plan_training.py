@@ -1,6 +1,9 @@
+import hashlib
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,19 +15,11 @@ from retraining.ledger import Ledger
 from retraining.ledger_items import DatasetLines as Written
 from retraining.lines import Line, format_lines, parse_lines
 from retraining.outcomes import DatasetState, Outcome
-from retraining.planning import (
-    DatasetLines,
-    PlanningError,
-    choose_replay,
-    make_plan,
-    manifest,
-    replay_ratio,
-    share_evenly,
-    split_dev,
-)
+from retraining.plan_lines import DEV, REPLAY, TRAIN, new_plan_lines
+from retraining.planning import PlanningError, manifest_rows, replay_ratio, share_evenly
 from retraining.registry import NoChampionError
 
-from .conftest import BUCKET, NOW, RUN, approved_package, client, get, put
+from .conftest import BUCKET, NOW, RUN, approved_package, client, get, png, put
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -55,6 +50,12 @@ def manifest_keys(name: str) -> list[str]:
     prefix, *keys = json.loads(get(f"runs/{RUN}/{name}.manifest"))
     assert prefix == {"prefix": f"s3://{BUCKET}/"}
     return keys
+
+
+def register_golden(clients: ModuleType) -> None:
+    """Register the golden sets that lie in the bucket, after waiting for what is missing."""
+    for moment in (NOW, NOW + timedelta(days=1)):
+        replace(clients.golden_keeper(), clock=lambda at=moment: at).refresh()
 
 
 def plan(invoke: Invoke, *datasets: str) -> dict[str, Any]:
@@ -104,15 +105,18 @@ def test_a_first_run_trains_on_the_new_lines_alone(invoke: Invoke) -> None:
     }
 
 
-def test_earlier_datasets_are_replayed_and_guarded(invoke: Invoke, ledger: Ledger) -> None:
+def test_earlier_datasets_are_replayed_and_guarded(
+    invoke: Invoke, ledger: Ledger, clients: ModuleType
+) -> None:
     approved_package()
     trained(ledger, "plates", 12, 3)
     trained(ledger, "receipts", 30, 4, gone=2)
-    put("golden/general/images/1.png", b"image")
+    put("golden/general/images/1.png", png(1))
     put(
         "golden/general/labels/test.txt",
         "images/1.png\tone\nimages/gone.png\ttwo\n../../../x.png\tthree\nno tab\n",
     )
+    register_golden(clients)
     written(RUN, "meters", 40, 20)
     answer = plan(invoke, "meters")
     index = json.loads(get(f"runs/{RUN}/slices/slices.json"))["slices"]
@@ -158,15 +162,16 @@ def test_without_new_characters_the_training_job_is_given_no_list(invoke: Invoke
 
 
 def test_golden_and_earlier_lines_are_normalised_like_new_ones(
-    invoke: Invoke, ledger: Ledger
+    invoke: Invoke, ledger: Ledger, clients: ModuleType
 ) -> None:
     approved_package()
     trained(ledger, "plates", 10, 3)
     for part in ("train", "holdout"):
         key = f"runs/20261101-000000-{len('plates'):06x}/datasets/plates/{part}.txt"
         put(key, get(key).replace("\t", "\te\u0301\u00a0"))
-    put("golden/general/images/1.png", b"image")
+    put("golden/general/images/1.png", png(1))
     put("golden/general/labels/test.txt", "images/1.png\tCafe\u0301\n")
+    register_golden(clients)
     written(RUN, "meters", 40, 20)
     plan(invoke, "meters")
     slices = f"runs/{RUN}/slices"
@@ -226,33 +231,57 @@ def test_shares_are_even_where_sizes_allow() -> None:
     assert share_evenly({"a": 100, "b": 100, "c": 5}, 65) == {"c": 5, "a": 30, "b": 30}
 
 
-@settings(deadline=None)
+def chosen(
+    new: int, earlier: dict[str, int] | None = None, *, ratio: float = 0.7, salt: str = "r"
+) -> dict[str, tuple[Line, ...]]:
+    """Plan with so many lines of each dataset; give the lines of every part."""
+    with new_plan_lines() as plan_lines:
+        plan_lines.add_train(lines("d", new))
+        for name, count in (earlier or {}).items():
+            given_lines = lines(name, count)
+            plan_lines.set_existing(each.key for each in given_lines)
+            plan_lines.add_earlier(name, given_lines, salt)
+        plan_lines.choose(ratio)
+        return {part: parse_lines("".join(plan_lines.rows(part))) for part in (TRAIN, DEV, REPLAY)}
+
+
+@settings(deadline=None, max_examples=20)
 @given(st.integers(0, 60))
 def test_dev_lines_are_a_part_of_the_train_lines(count: int) -> None:
-    given_lines = lines("d", count)
-    train, dev = split_dev(given_lines)
-    assert sorted((*train, *dev), key=lambda each: each.key) == sorted(
-        given_lines, key=lambda each: each.key
+    parts = chosen(count)
+    assert sorted((*parts[TRAIN], *parts[DEV]), key=lambda each: each.key) == sorted(
+        lines("d", count), key=lambda each: each.key
     )
-    assert train or not given_lines
+    assert parts[TRAIN] or not count
 
 
 def test_about_a_tenth_but_at_most_200_lines_are_set_aside_for_development() -> None:
-    assert 60 <= len(split_dev(lines("d", 1000))[1]) <= 140
-    assert len(split_dev(lines("d", 5000))[1]) == 200
+    assert 60 <= len(chosen(1000)[DEV]) <= 140
+    assert len(chosen(5000)[DEV]) == 200
+
+
+def test_the_lines_of_one_page_are_set_aside_together() -> None:
+    pages = [Line(f"{n // 10}.png", f"{n}", ((n, 0), (9, 0), (9, 9), (0, 9))) for n in range(600)]
+    with new_plan_lines() as plan_lines:
+        plan_lines.add_train(pages)
+        plan_lines.choose(1.0)
+        train, dev = (
+            {each.key for each in parse_lines("".join(plan_lines.rows(part)))}
+            for part in (TRAIN, DEV)
+        )
+    assert dev
+    assert not train & dev
 
 
 def test_replay_is_the_same_for_one_run_and_another_for_the_next() -> None:
-    earlier = [DatasetLines("a", lines("a", 100), ())]
-    first = choose_replay(earlier, 20, "run-1")
-    assert first == choose_replay(earlier, 20, "run-1")
-    assert first != choose_replay(earlier, 20, "run-2")
+    first = chosen(50, {"a": 100}, salt="run-1")[REPLAY]
+    assert len(first) == round(len(chosen(50)[TRAIN]) * 3 / 7)
+    assert first == chosen(50, {"a": 100}, salt="run-1")[REPLAY]
+    assert first != chosen(50, {"a": 100}, salt="run-2")[REPLAY]
 
 
 def test_a_replay_ratio_of_one_replays_nothing() -> None:
-    new = [DatasetLines("new", lines("new", 20), ())]
-    earlier = [DatasetLines("a", lines("a", 100), ())]
-    assert make_plan(new, earlier, [], replay_ratio=1.0, salt="r").replay == ()
+    assert chosen(20, {"a": 100}, ratio=1.0)[REPLAY] == ()
 
 
 @pytest.mark.parametrize("given_ratio", ["0", "1.5", "-1", "much", "nan"])
@@ -262,7 +291,10 @@ def test_an_impossible_replay_ratio_is_refused(given_ratio: str) -> None:
 
 
 def test_a_manifest_names_every_key_once() -> None:
-    body = json.loads(manifest("b", ["x/ä.png", "y.png", "x/ä.png"]))
+    given_lines = [Line("x/ä.png", "1"), Line("y.png", "2"), Line("x/ä.png", "3")]
+    with new_plan_lines() as plan_lines:
+        plan_lines.add_train(given_lines)
+        body = json.loads("".join(manifest_rows("b", plan_lines.training_keys())))
     assert body == [{"prefix": "s3://b/"}, "x/ä.png", "y.png"]
 
 
@@ -286,13 +318,35 @@ def test_lines_survive_being_written() -> None:
     assert parse_lines(format_lines(some)) == some
 
 
-def test_golden_images_are_listed_from_the_bucket_once(invoke: Invoke) -> None:
+def test_golden_images_that_are_gone_since_are_not_asked_for(
+    invoke: Invoke, clients: ModuleType
+) -> None:
     approved_package()
     written(RUN, "meters", 20, 20)
     for number in range(3):
-        put(f"golden/general/images/{number}.png", b"image")
+        put(f"golden/general/images/{number}.png", png(number))
     put("golden/general/labels/test.txt", "images/0.png\ta\nimages/1.png\tb\n")
     put("golden/general/labels/more.txt", "images/2.png\tc\nimages/0.png\tz\n")
+    register_golden(clients)
+    client("s3").delete_object(Bucket=BUCKET, Key="golden/general/images/1.png")
     plan(invoke, "meters")
-    assert len(parse_lines(get(f"runs/{RUN}/slices/golden--general.txt"))) == 3
-    assert client("s3").list_objects_v2(Bucket=BUCKET, Prefix="golden/")["KeyCount"] == 5
+    rows = parse_lines(get(f"runs/{RUN}/slices/golden--general.txt"))
+    assert {each.key.rpartition("/")[2] for each in rows} == {"0.png", "2.png"}
+
+
+def test_what_was_trained_on_before_it_became_golden_is_not_replayed(
+    invoke: Invoke, ledger: Ledger, clients: ModuleType
+) -> None:
+    approved_package()
+    trained(ledger, "plates", 40, 3)
+    run = f"20261101-000000-{len('plates'):06x}"
+    put("golden/general/images/same.png", png(7))
+    put("golden/general/labels/test.txt", "images/same.png\t7\n")
+    register_golden(clients)
+    digest = hashlib.sha256(png(7)).hexdigest()
+    rows = [f"{digest}\t{each.key}\n" for each in lines("plates", 40)[:38]]
+    put(f"runs/{run}/datasets/plates/images.tsv", "".join(rows))
+    written(RUN, "meters", 100, 20)
+    plan(invoke, "meters")
+    replay = parse_lines(get(f"runs/{RUN}/labels/replay.txt"))
+    assert set(replay) == set(lines("plates", 40)[38:])

@@ -1,17 +1,16 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import ModuleType
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from retraining.executions import Executions, NotStartedError
-from retraining.ledger import Ledger
-from retraining.ledger_items import DatasetLines, Run, Seen
-from retraining.reconcile import Reconciler
+from retraining.arrivals import ObjectCreated, record_arrival
+from retraining.ledger_items import DatasetLines
 
-from .conftest import BUCKET, MACHINE, RUN, Clock, client, event, item, put
+from .conftest import BUCKET, MACHINE, client, event, item, png, put
+from .memory_cloud import refusal
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 DATASET = "handwriting"
@@ -42,17 +41,6 @@ def end(status: str, run_id: str, output: dict[str, Any] | None = None) -> dict[
     if output is not None:
         change["detail"]["output"] = json.dumps(output)
     return change
-
-
-@pytest.fixture
-def reconciler(ledger: Ledger, clock: Clock, clients: ModuleType) -> Reconciler:
-    return Reconciler(ledger, clients.executions(), clock, lambda: "3fa9c1")
-
-
-def seen(ledger: Ledger, clock: Clock, dataset: str = DATASET, etag: str = "e1") -> None:
-    ledger.record_upload(
-        Seen(dataset, "labels/train.txt", etag, f"00{clock.now:%H%M%S}", 10, ""), clock.now
-    )
 
 
 # --- the handler, with events as AWS sends them
@@ -287,119 +275,6 @@ def test_an_output_left_out_of_the_event_is_looked_up(invoke: Invoke) -> None:
     assert item("RUN", running["name"])["outcome"] == "Aborted"  # type: ignore[index]
 
 
-# --- the reconciler and its lock
-
-
-def test_a_lost_terminal_event_is_healed_by_looking(
-    reconciler: Reconciler, ledger: Ledger, clock: Clock
-) -> None:
-    seen(ledger, clock)
-    assert reconciler.reconcile().action == "started"
-    assert reconciler.reconcile().action == "active"
-    arn = reconciler.executions.arn(RUN)
-    client("stepfunctions").stop_execution(executionArn=arn)
-    clock.forward(1)
-    assert reconciler.reconcile().action == "idle"
-    assert item("DATASET", DATASET)["reason"] == "The execution was stopped by hand."  # type: ignore[index]
-    assert item("LOCK", "retrain") is None
-
-
-def test_a_young_lock_without_an_execution_is_believed(
-    reconciler: Reconciler, ledger: Ledger, clock: Clock
-) -> None:
-    die_before_start(reconciler, ledger, clock)
-    clock.forward(59)
-    assert reconciler.reconcile().action == "active"
-
-
-def test_an_old_lock_without_an_execution_is_healed_and_the_run_started(
-    reconciler: Reconciler, ledger: Ledger, clock: Clock
-) -> None:
-    die_before_start(reconciler, ledger, clock)
-    clock.forward(61)
-    done = reconciler.reconcile()
-    assert (done.action, done.datasets) == ("started", (DATASET,))
-    assert done.run_id == "20261122-101646-3fa9c1"
-    assert item("RUN", RUN) is None
-
-
-def die_before_start(reconciler: Reconciler, ledger: Ledger, clock: Clock) -> None:
-    seen(ledger, clock)
-    run = Run(RUN, reconciler.executions.arn(RUN), (DATASET,), clock.now)
-    assert ledger.begin_run(run)
-
-
-def test_only_one_of_two_concurrent_reconcilers_takes_the_lock(
-    reconciler: Reconciler, ledger: Ledger, clock: Clock
-) -> None:
-    seen(ledger, clock)
-    first = Run(RUN, "arn:1", (DATASET,), clock.now)
-    second = Run("20261122-101545-000000", "arn:2", (DATASET,), clock.now)
-    assert ledger.begin_run(first)
-    assert not ledger.begin_run(second)
-    assert item("RUN", second.run_id) is None
-    assert item("DATASET", DATASET)["run_id"] == RUN  # type: ignore[index]
-
-
-def test_a_refused_start_releases_the_lock_and_the_datasets_wait_on(
-    ledger: Ledger, clock: Clock
-) -> None:
-    gone = Executions(client("stepfunctions"), f"{MACHINE}-gone")
-    seen(ledger, clock)
-    with pytest.raises(NotStartedError):
-        Reconciler(ledger, gone, clock, lambda: "3fa9c1").reconcile()
-    assert item("LOCK", "retrain") is None
-    dataset = item("DATASET", DATASET)
-    assert dataset is not None
-    assert (dataset["state"], dataset["attempts"]) == ("waiting", 0)
-    assert len(ledger.pending_uploads()) == 1
-
-
-def test_a_dataset_is_given_up_after_three_failed_runs(
-    reconciler: Reconciler, ledger: Ledger, clock: Clock
-) -> None:
-    seen(ledger, clock)
-    for attempt in range(4):
-        clock.forward(10)
-        seen(ledger, clock, dataset=f"other{attempt}")
-        clock.forward(10)
-        done = reconciler.reconcile()
-        assert (DATASET in done.datasets) == (attempt < 3)
-        client("stepfunctions").stop_execution(executionArn=reconciler.executions.arn(done.run_id))
-    assert item("DATASET", DATASET)["attempts"] == 3  # type: ignore[index]
-
-
-def test_an_upload_recorded_after_the_start_outlives_the_failure_of_the_run(
-    reconciler: Reconciler, ledger: Ledger, clock: Clock
-) -> None:
-    seen(ledger, clock)
-    first = reconciler.reconcile()
-    clock.forward(5)
-    seen(ledger, clock, etag="e2")
-    client("stepfunctions").stop_execution(executionArn=reconciler.executions.arn(first.run_id))
-    assert reconciler.reconcile().action == "started"
-
-
-def test_more_datasets_than_a_run_takes_wait_for_the_next(
-    reconciler: Reconciler, ledger: Ledger, clock: Clock
-) -> None:
-    for number in range(25):
-        seen(ledger, clock, dataset=f"d{number:02}")
-    done = reconciler.reconcile()
-    assert len(done.datasets) == 20
-    assert len(ledger.pending_uploads()) == 25
-
-
-def test_a_late_end_of_an_old_run_leaves_the_new_run_alone(
-    reconciler: Reconciler, ledger: Ledger, clock: Clock, invoke: Invoke
-) -> None:
-    seen(ledger, clock)
-    reconciler.reconcile()
-    invoke("start_retraining", end("FAILED", "20251122-101545-aaaaaa"))
-    assert item("LOCK", "retrain")["run_id"] == RUN  # type: ignore[index]
-    assert item("DATASET", DATASET)["state"] == "in_run"  # type: ignore[index]
-
-
 def test_a_redriven_execution_that_succeeds_corrects_the_outcome(invoke: Invoke) -> None:
     put(LABELS, "a.png\t1\n")
     invoke("start_retraining", announce(LABELS))
@@ -409,3 +284,110 @@ def test_a_redriven_execution_that_succeeds_corrects_the_outcome(invoke: Invoke)
     invoke("start_retraining", end("SUCCEEDED", run_id, {"outcome": "Promoted"}))
     assert item("RUN", run_id)["outcome"] == "Promoted"  # type: ignore[index]
     assert item("DATASET", DATASET)["state"] == "trained"  # type: ignore[index]
+
+
+# --- what AWS may do
+
+
+def test_uploads_are_not_brought_again_because_aws_refuses_a_start(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger has them; brought again they would end as poison in the dead-letter queue."""
+    from retraining import clients
+
+    def refuse(*given: object) -> None:
+        raise refusal("ThrottlingException", "StartExecution")
+
+    put(LABELS, "a.png\t1\n")
+    executions_of_ours = type(clients.executions())
+    monkeypatch.setattr(executions_of_ours, "start", refuse)
+    assert invoke("start_retraining", announce(LABELS)) == {"batchItemFailures": []}
+    assert "ThrottlingException" in item("LOCK", "retrain")["problem"]  # type: ignore[index]
+    with pytest.raises(ClientError):
+        invoke("start_retraining", event("scheduled.json"))
+    monkeypatch.undo()
+    invoke("start_retraining", event("scheduled.json"))
+    assert len(executions()) == 1
+
+
+def test_a_batch_of_messages_that_cannot_be_read_does_not_keep_waiting_datasets_back(
+    invoke: Invoke,
+) -> None:
+    from retraining import clients
+
+    put(LABELS, "a.png\t1\n")
+    bucket, ledger = clients.bucket(), clients.ledger()
+    body = json.loads(announce(LABELS)["Records"][0]["body"])
+    record_arrival(ObjectCreated.model_validate(body), bucket, ledger, datetime.now(UTC))
+    batch = announce(LABELS)
+    batch["Records"][0]["body"] = "not an event"
+    answer = invoke("start_retraining", batch)
+    assert len(answer["batchItemFailures"]) == 1
+    assert len(executions()) == 1
+
+
+def test_what_came_of_a_success_is_not_guessed(invoke: Invoke) -> None:
+    put(LABELS, "a.png\t1\n")
+    invoke("start_retraining", announce(LABELS))
+    (running,) = executions()
+    change = end("SUCCEEDED", running["name"])
+    change["detail"]["output"] = None
+    invoke("start_retraining", change)
+    assert "ended_at" not in (item("RUN", running["name"]) or {})
+    assert item("LOCK", "retrain")["run_id"] == running["name"]  # type: ignore[index]
+
+
+def test_the_same_content_uploaded_again_starts_nothing_and_says_so(invoke: Invoke) -> None:
+    put(LABELS, "a.png\t1\n")
+    invoke("start_retraining", announce(LABELS))
+    run_id = executions()[0]["name"]
+    take(invoke, run_id)
+    client("stepfunctions").stop_execution(executionArn=executions()[0]["executionArn"])
+    invoke("start_retraining", end("SUCCEEDED", run_id, {"outcome": "Promoted"}))
+    put(LABELS, "a.png\t1\n")
+    invoke("start_retraining", announce(LABELS, "00674052A31C40E2D9"))
+    assert len(executions()) == 1
+    assert item("DATASET", DATASET)["last_seen_same_at"]  # type: ignore[index]
+
+
+def test_lines_are_counted_when_they_arrive(invoke: Invoke) -> None:
+    put(LABELS, "a.png\t1\nb.png\t2\nc.png\t3")
+    invoke("start_retraining", announce(LABELS))
+    assert item("UPLOAD", f"{DATASET}/labels/train.txt")["lines"] == 3  # type: ignore[index]
+
+
+def test_an_archive_starts_a_run(invoke: Invoke) -> None:
+    put("incoming/handwriting/week-46.zip", b"PK")
+    invoke("start_retraining", announce("incoming/handwriting/week-46.zip"))
+    assert json.loads(executions()[0]["input"])["datasets"] == [DATASET]
+
+
+def test_an_empty_label_file_waits_for_its_lines(invoke: Invoke) -> None:
+    put(LABELS, "")
+    invoke("start_retraining", announce(LABELS))
+    assert executions() == []
+    assert item("DECISION", "last")["action"] == "wait"  # type: ignore[index]
+
+
+def test_a_golden_upload_is_registered_and_starts_nothing(invoke: Invoke) -> None:
+    put("golden/general/images/1.png", png(1))
+    put("golden/general/labels/test.txt", "images/1.png\t1\n")
+    assert invoke("start_retraining", announce("golden/general/labels/test.txt")) == {
+        "batchItemFailures": []
+    }
+    assert item("GOLDEN", "general")["state"] == "registered"  # type: ignore[index]
+    assert executions() == []
+
+
+def test_more_datasets_than_a_run_takes_wait_for_the_next(invoke: Invoke) -> None:
+    for number in range(25):
+        put(f"incoming/d{number:02}/labels/train.txt", "a.png\t1\n")
+    batch = announce(LABELS)
+    record = batch["Records"][0]
+    batch["Records"] = [
+        {**record, "body": record["body"].replace("handwriting", f"d{number:02}")}
+        for number in range(25)
+    ]
+    invoke("start_retraining", batch)
+    (started,) = executions()
+    assert len(json.loads(started["input"])["datasets"]) == 20

@@ -86,7 +86,7 @@ def test_bad_lines_are_reported_by_name_and_the_good_ones_are_used(invoke: Invok
     assert problems(answer) == {
         "unreadable_image": 2,
         "no_tab": 1,
-        "duplicate_image": 1,
+        "conflicting_label": 1,
         "missing_image": 1,
         "outside_dataset": 1,
         "empty_label": 1,
@@ -98,7 +98,7 @@ def test_bad_lines_are_reported_by_name_and_the_good_ones_are_used(invoke: Invok
     assert (answer["complete"], answer["give_up_waiting"]) == (False, True)
     assert answer["train_lines"] + answer["holdout_lines"] == 30
     report = json.loads(get(f"runs/{RUN}/validation.json"))
-    named = {each["code"]: each["all"] for each in report["problems"]}
+    named = {each["code"]: each["first"] for each in report["problems"]}
     assert named["missing_image"] == ["meters/labels/zz.txt line 3: images/gone.png"]
     assert named["unknown_character"][0].startswith("meters/labels/zz.txt line 8: ")
     # Not held out by its content, so it is one train line, too few for either character.
@@ -170,6 +170,19 @@ def test_the_answer_counts_and_names_the_first_twenty(invoke: Invoke) -> None:
     assert others.startswith("3 characters not learnt: ")
 
 
+def test_a_page_in_an_unknown_script_does_not_burst_the_state_machine_s_payload(
+    invoke: Invoke,
+) -> None:
+    approved_package(dictionary="1\n")
+    page = "".join(map(chr, range(0x4E00, 0x4E00 + 1000)))
+    labelled("meters", [page, "1"])
+    answer, report = validated(invoke, "meters")
+    (first,) = answer["problems"][0]["first"]
+    assert first.endswith("U+4E09: 1 usable train line holds it, 5 are needed; and 990 more")
+    assert len(json.dumps(answer)) < 10_000
+    assert len(report["unknown_characters"]) == 1000
+
+
 def test_characters_are_counted_over_all_datasets_of_a_run(invoke: Invoke) -> None:
     approved_package(dictionary="1\n")
     labelled("meters", ["A1"] * 6)
@@ -198,7 +211,7 @@ def test_parameters_switch_growing_off_and_say_how_many_lines_are_needed(
     assert (grown["new_characters"], grown["train_lines"]) == ({"A": 2}, 3)
     fixed = validate(min_character_lines=2, grow_dictionary=False)
     assert (fixed["new_characters"], fixed["train_lines"]) == ({}, 1)
-    assert fixed["problems"][0]["all"][0].endswith("write 'A': GrowDictionary is off")
+    assert fixed["problems"][0]["first"][0].endswith("write 'A': GrowDictionary is off")
     assert get(f"runs/{RUN}/new_characters.txt") == ""
 
 
@@ -438,41 +451,3 @@ def test_a_gigantic_image_bomb_is_refused() -> None:
     bomb = bytearray(encoded("PNG"))
     bomb[16:24] = (60_000).to_bytes(4, "big") * 2
     assert check_image(bytes(bomb)).problem
-
-
-# --- the split rule
-
-
-def test_the_holdout_never_takes_in_lines_that_were_trained_on_as_a_dataset_grows() -> None:
-    import hashlib
-
-    from retraining.holdout import UsableLine, split
-    from retraining.lines import Line
-
-    def usable(count: int) -> list[UsableLine]:
-        return [
-            UsableLine(Line(f"{n}", "x"), hashlib.sha256(str(n).encode()).hexdigest(), False)
-            for n in range(count)
-        ]
-
-    trained: set[str] = set()
-    for count in (60, 100, 140, 300, 1000):
-        parts = split(usable(count), 15, 20)
-        held = {line.key for line in parts.holdout}
-        assert len(held) >= 20
-        assert not held & trained
-        trained |= {line.key for line in parts.train}
-
-
-def test_a_small_dataset_is_split_by_percent_alone() -> None:
-    import hashlib
-
-    from retraining.holdout import UsableLine, split
-    from retraining.lines import Line
-
-    lines = [
-        UsableLine(Line(f"{n}", "x"), hashlib.sha256(str(n).encode()).hexdigest(), False)
-        for n in range(59)
-    ]
-    expected = sum(int(each.sha256[:8], 16) < 16**8 * 15 // 100 for each in lines)
-    assert len(split(lines, 15, 20).holdout) == expected < 20

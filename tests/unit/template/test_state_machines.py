@@ -96,3 +96,23 @@ def test_the_announcement_has_a_line_each_about_characters(
     variables.bind("result", {"outcome": "Promoted", "reason": "Why."})
     variables.bind("validation", {} if notes is None else {"character_notes": notes})
     assert expression.evaluate(None, variables) == message
+
+
+def test_the_list_of_shards_is_read_from_where_the_validation_says() -> None:
+    reader = definition("retrain")["States"]["Check images"]["ItemReader"]
+    key = reader["Arguments"]["Key"].removeprefix("{%").removesuffix("%}")
+    expression = Jsonata(key.replace("${BucketName}", "labelled-data"))
+    variables = expression.create_frame()
+    uri = "s3://labelled-data/runs/r-1/images/shards.json"
+    variables.bind("validation", {"image_shards_uri": uri})
+    assert expression.evaluate(None, variables) == "runs/r-1/images/shards.json"
+
+
+def test_every_shard_becomes_one_request_of_the_function_that_checks_it() -> None:
+    state = definition("retrain")["States"]["Check images"]
+    assert set(state["ItemSelector"]) == {"run_id", "shard"}
+    (task,) = state["ItemProcessor"]["States"].values()
+    assert task["Arguments"]["Payload"] == "{% $states.input %}"
+    assert task["Retry"]
+    # Nothing is tolerated: a shard that was not checked must not pass as checked.
+    assert not {key for key in state if key.startswith("Tolerated")}

@@ -104,6 +104,69 @@ def test_the_queue_hides_a_message_longer_than_the_function_may_work(
     assert queue["VisibilityTimeout"] >= 6 * function
 
 
+UPLOADS = [
+    "incoming/meters/labels/train.txt",
+    "incoming/meters/LABELS.TXT",
+    "incoming/my data/week+46.zip",
+    "incoming/meters/SCANS.ZIP",
+    "incoming/meters/a/b/scans.tar",
+    "incoming/门牌/扫描.tar.gz",
+    "incoming/meters/scans.TGZ",
+    "golden/general/labels/test.txt",
+]
+NO_UPLOADS = [
+    "incoming/meters/images/1.png",
+    "incoming/meters/labels.txt.png",
+    "extracted/meters/0123456789abcdef/labels/train.txt",
+    "runs/20261122-101545-3fa9c1/labels/train.txt",
+    "models/job/output/model.tar.gz",
+]
+
+
+@pytest.mark.parametrize("key", UPLOADS + NO_UPLOADS)
+def test_label_files_and_archives_wake_the_reconciler_and_nothing_else(
+    template: dict[str, Any], key: str
+) -> None:
+    payload = event("s3_object_created.json")
+    payload["detail"]["object"]["key"] = key
+    pattern = template["Resources"]["UploadRule"]["Properties"]["EventPattern"]
+    pattern = resolved(pattern, {"Bucket": payload["detail"]["bucket"]["name"]})
+    assert matches(pattern, payload) is (key in UPLOADS)
+
+
+def test_the_rule_fits_into_what_eventbridge_takes(template: dict[str, Any]) -> None:
+    pattern = template["Resources"]["UploadRule"]["Properties"]["EventPattern"]
+    assert len(json.dumps(resolved(pattern, {"Bucket": "b" * 63}))) <= 2048
+
+
+def resources_of(template: dict[str, Any], name: str, action: str) -> set[str]:
+    return {
+        resource["Fn::Sub"]
+        for owner, statement in statements(template)
+        if owner == name and action in statement["Action"]
+        for resource in (
+            statement["Resource"]
+            if isinstance(statement["Resource"], list)
+            else [statement["Resource"]]
+        )
+        if "Fn::Sub" in resource
+    }
+
+
+def test_only_unpacking_writes_what_was_unpacked(template: dict[str, Any]) -> None:
+    unpacked = "${Bucket.Arn}/extracted/*"
+    for name in template["Resources"]:
+        writes = resources_of(template, name, "s3:PutObject")
+        assert (unpacked in writes) is (name == "UnpackArchivesFunction"), name
+    assert resources_of(template, "UnpackArchivesFunction", "s3:PutObject") == {unpacked}
+
+
+@pytest.mark.parametrize("name", ["JobRole", "ValidateDatasetFunction", "SmokeTestFunction"])
+def test_unpacked_images_are_read_like_loose_ones(template: dict[str, Any], name: str) -> None:
+    read = resources_of(template, name, "s3:GetObject")
+    assert {"${Bucket.Arn}/incoming/*", "${Bucket.Arn}/extracted/*"} <= read
+
+
 def test_a_changed_approval_starts_a_deployment_and_a_new_package_does_not(
     template: dict[str, Any],
 ) -> None:
@@ -124,6 +187,24 @@ def test_the_end_of_a_run_reaches_the_reconciler(template: dict[str, Any], name:
     payload = event(f"step_functions_execution_{name}.json")
     machine = payload["detail"]["stateMachineArn"]
     assert matches(resolved(pattern, {"RetrainStateMachine": machine}), payload)
+
+
+def test_a_machine_may_share_out_images_among_executions_of_its_own(
+    template: dict[str, Any],
+) -> None:
+    machine = template["Resources"]["RetrainStateMachine"]["Properties"]
+    allowed = {
+        statement["Sid"]: statement["Resource"]
+        for name, statement in statements(template)
+        if name == "RetrainStateMachine"
+    }
+    name = machine["Name"]["Fn::Sub"]
+    assert allowed["ShareOutImages"]["Fn::Sub"].endswith(f":stateMachine:{name}")
+    text = (ROOT / machine["DefinitionUri"]).read_text(encoding="utf-8")
+    label = re.search(r"Label: (\w+)", text)
+    assert label is not None
+    followed = [each["Fn::Sub"] for each in allowed["FollowSharedOutImages"]]
+    assert any(each.endswith(f":execution:{name}/{label[1]}:*") for each in followed)
 
 
 def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
@@ -167,6 +248,9 @@ def test_all_that_reads_labels_normalises_them_by_the_same_rules(template: dict[
         ("TextNormalization", "ValidateDatasetFunction"),
         ("GrowDictionary", "ValidateDatasetFunction"),
         ("MinCharacterLines", "ValidateDatasetFunction"),
+        ("OnMissingImages", "ValidateDatasetFunction"),
+        ("MinNewLines", "StartRetrainingFunction"),
+        ("MaxWaitMinutes", "StartRetrainingFunction"),
     ],
 )
 def test_a_function_without_its_parameters_would_do_as_with_the_defaults(

@@ -1,0 +1,1 @@
+"""How long validating a drop takes, and how much memory, as the drop grows."""

@@ -1,0 +1,36 @@
+"""Unpacks the archives among the drops of a run."""
+
+from typing import Annotated, Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, Field
+
+from retraining import clients
+from retraining.observability import count, logger, tracer
+from retraining.unpacking import Unpacked
+
+UNPACKER = clients.unpacker()
+# The last member may be large, and the archive may be compressed as a whole: passing over a member
+# takes its time as well.
+SPARE_MILLISECONDS = 180_000
+
+
+class Request(BaseModel):
+    """What the state machine gives."""
+
+    run_id: Annotated[str, Field(min_length=1)]
+    datasets: Annotated[list[str], Field(min_length=1)]
+
+
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> Unpacked:
+    """Unpack the archives of a run's datasets, as far as there is time."""
+    request = Request.model_validate(event)
+    answer = UNPACKER.unpack(
+        request.datasets,
+        lambda: context.get_remaining_time_in_millis() > SPARE_MILLISECONDS,
+    )
+    count("ArchivesUnpacked", answer["archives"])
+    logger.info("archives unpacked", extra={"run_id": request.run_id, **answer})
+    return answer
