@@ -33,6 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Validation:
             "run_id": request.run_id,
             "complete": answer["complete"],
             "missing": answer["missing_count"],
+            "image_shards": answer["image_shards"],
             "train_lines": answer["train_lines"],
             "holdout_lines": answer["holdout_lines"],
             "new_characters": answer["new_character_count"],

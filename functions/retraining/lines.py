@@ -5,7 +5,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 Points = tuple[tuple[float, float], ...]
@@ -21,24 +20,14 @@ class Line:
     points: Points = ()
 
 
-def parse_lines(content: str) -> tuple[Line, ...]:
-    """Read a file that ``format_lines`` wrote."""
-    return tuple(parse_line(row) for row in content.split("\n") if row)
-
-
 def parse_line(row: str) -> Line:
-    """Read one row of it, without the line feed."""
+    """Read one row, without its line feed."""
     key, text, *corners = row.split("\t")
     return Line(key, text, parse_points(corners[0]) if corners else ())
 
 
-def format_lines(lines: Iterable[Line]) -> str:
-    """Write lines the way training and evaluation read them."""
-    return "".join(format_line(line) for line in lines)
-
-
 def format_line(line: Line) -> str:
-    """Write one row of it, with the line feed."""
+    """Write one row the way training and evaluation read it, with its line feed."""
     corners = f"\t{format_points(line.points)}" if line.points else ""
     return f"{line.key}\t{line.text}{corners}\n"
 

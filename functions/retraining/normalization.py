@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -74,12 +73,6 @@ class Normalization:
     def lines(self, lines: Iterable[Line]) -> tuple[Line, ...]:
         """Normalise the texts of lines."""
         return tuple(self.line(line) for line in lines)
-
-
-def count_changes(normalized: Iterable[Normalized]) -> dict[str, int]:
-    """Count per rule how many texts it changed, most first."""
-    changes = Counter(rule.value for each in normalized for rule in each.changed_by)
-    return dict(changes.most_common())
 
 
 # --- ligatures: Latin and Armenian presentation forms, and the Dutch ones; fonts put them in texts

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from retraining.lines import Line
-from retraining.normalization import Normalization, Rule, count_changes
+from retraining.normalization import Normalization, Rule
 from retraining.settings import Settings, SettingsError
 
 from .conftest import ENVIRONMENT
@@ -84,15 +84,10 @@ def test_an_unknown_choice_in_the_environment_is_a_settings_error() -> None:
         Settings.model_validate({"text_normalization": 3})
 
 
-def test_changed_lines_are_counted_per_rule() -> None:
-    texts = ["e\u0301 a\u0301", "e\u0301\u00a0", "plain", "\u2009"]
-    normalized = [only(ALL).apply(each) for each in texts]
-    assert count_changes(normalized) == {"compose": 2, "spaces": 2}
-
-
-def test_lines_keep_their_images() -> None:
-    lines = [Line("e\u0301.png", "e\u0301")]
-    assert only("compose").lines(lines) == (Line("e\u0301.png", "\u00e9"),)
+def test_lines_keep_their_images_and_corners() -> None:
+    corners = ((1, 2), (30, 2), (30, 20), (1, 20))
+    lines = [Line("e\u0301.png", "e\u0301", corners)]
+    assert only("compose").lines(lines) == (Line("e\u0301.png", "\u00e9", corners),)
 
 
 _TRICKY = st.text(

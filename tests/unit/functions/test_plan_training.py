@@ -1,6 +1,6 @@
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import ModuleType
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from retraining import names
 from retraining.ledger import Ledger
 from retraining.ledger_items import DatasetLines as Written
-from retraining.lines import Line, format_lines, parse_lines
+from retraining.lines import Line, format_line, parse_line
 from retraining.outcomes import DatasetState, Outcome
 from retraining.plan_lines import DEV, REPLAY, TRAIN, new_plan_lines
 from retraining.planning import PlanningError, manifest_rows, replay_ratio, share_evenly
@@ -22,6 +22,14 @@ from retraining.registry import NoChampionError
 from .conftest import BUCKET, NOW, RUN, approved_package, client, get, png, put
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+def parse_lines(content: str) -> tuple[Line, ...]:
+    return tuple(parse_line(row) for row in content.split("\n") if row)
+
+
+def format_lines(given_lines: Iterable[Line]) -> str:
+    return "".join(map(format_line, given_lines))
 
 
 def lines(name: str, count: int, part: str = "train") -> tuple[Line, ...]:
@@ -314,7 +322,8 @@ def test_names_fit_sagemaker() -> None:
 
 
 def test_lines_survive_being_written() -> None:
-    some = (Line("a/b c.png", "text with\u2028separator"), Line("ä.png", "x"))
+    corners = ((1, 2), (30.5, 2), (30.5, 20), (1, 20))
+    some = (Line("a/b c.png", "text with\u2028separator"), Line("ä.png", "x", corners))
     assert parse_lines(format_lines(some)) == some
 
 
