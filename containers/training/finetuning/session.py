@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from finetuning.alphabet import Support, listed_characters, repeats_per_epoch
 from finetuning.artefacts import TrainableModel
 from finetuning.checkpoints import CheckpointDirectory
-from finetuning.choice import choose_recipe
+from finetuning.choice import choose_recipe, is_small
+from finetuning.convolutions import quicken_convolutions
 from finetuning.device import Device
 from finetuning.encoding import EncodedMaterial, EncodingProgress, encode, pictures_of
 from finetuning.examples import Encoder, Mixture
@@ -74,6 +75,8 @@ class TrainingSession:
         added = listed_characters(paths.labels, labels)
         start = start_from(champion, added, wanted.remove_characters, choice.recipe, wanted.seed)
         base, resolution = start.model, start.resolution
+        if not self.device.is_gpu and not is_small(base.network):
+            quicken_convolutions(base.network)
         gatherer = Gatherer(
             labels=paths.labels,
             train=labels,
