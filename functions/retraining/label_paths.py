@@ -2,8 +2,6 @@
 
 import posixpath
 import re
-import unicodedata
-from collections.abc import Iterable
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -48,27 +46,3 @@ def _folders(label_file: str) -> list[str]:
 
 def _is_inside(normal: str) -> bool:
     return normal not in {".", ".."} and not normal.startswith(("../", "/"))
-
-
-class DatasetFiles:
-    """The files of one dataset, by path below its root."""
-
-    def __init__(self, relatives: Iterable[str]) -> None:
-        """Remember the files; names are also found when only their Unicode form differs."""
-        self._exact = frozenset(relatives)
-        # macOS writes decomposed file names, label files mostly hold composed ones.
-        self._composed = {unicodedata.normalize("NFC", each): each for each in self._exact}
-
-    def find(self, path: str, label_file: str) -> str | None:
-        """Find the image that a label file names.
-
-        Returns the file's path below the root, or None when there is no such file.
-        Raises OutsideDatasetError when the path leads out of the dataset.
-        """
-        for candidate in candidates(path, label_file):
-            if candidate in self._exact:
-                return candidate
-            composed = self._composed.get(unicodedata.normalize("NFC", candidate))
-            if composed is not None:
-                return composed
-        return None

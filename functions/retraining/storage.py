@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _CHUNK = 256 * 1024
@@ -98,12 +99,7 @@ class Bucket:
 
         Raises NoSuchObjectError when there is none.
         """
-        try:
-            found = self._client.get_object(Bucket=self.name, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                raise NoSuchObjectError(f"There is no {self.uri(key)}.") from error
-            raise
+        found = self._get(key)
         return Content(found["Body"].read(), found["ETag"].strip('"'))
 
     def stream(self, key: str) -> Stream:
@@ -111,13 +107,16 @@ class Bucket:
 
         Raises NoSuchObjectError when there is none.
         """
+        found = self._get(key)
+        return Stream(found["Body"].iter_chunks(_CHUNK), found["ETag"].strip('"'))
+
+    def _get(self, key: str) -> "GetObjectOutputTypeDef":
         try:
-            found = self._client.get_object(Bucket=self.name, Key=key)
+            return self._client.get_object(Bucket=self.name, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 raise NoSuchObjectError(f"There is no {self.uri(key)}.") from error
             raise
-        return Stream(found["Body"].iter_chunks(_CHUNK), found["ETag"].strip('"'))
 
     def read_rows(self, key: str) -> Iterator[str]:
         """Read UTF-8 text row by row, without the line feeds; raises like ``stream``."""

@@ -327,6 +327,15 @@ def test_paths_relative_to_the_label_file_are_found(invoke: Invoke) -> None:
     assert answer["train_lines"] + answer["holdout_lines"] == 1
 
 
+def test_a_file_name_that_macos_took_apart_is_the_one_that_the_label_means(
+    invoke: Invoke,
+) -> None:
+    put("incoming/meters/images/Tu\u0308r.png", png(1))
+    put("incoming/meters/labels/train.txt", "images/T\u00fcr.png\t1\n")
+    answer = invoke("validate_dataset", request("meters"))
+    assert answer["train_lines"] + answer["holdout_lines"] == 1
+
+
 def test_without_a_dictionary_characters_are_not_checked_and_this_is_said(
     invoke: Invoke,
 ) -> None:
