@@ -22,7 +22,7 @@ RIVAL := .runtimes/paddleocr/.installed
 ARGS ?=
 
 .PHONY: help setup demo test test-unit test-integration test-compatibility bench-training \
-	bench-rounds bench-ablation bench-validation check lint types templates format lock clean
+	bench-rounds bench-ablation bench-validation chaos check lint types templates format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -35,7 +35,7 @@ demo: setup ## run the whole loop here, for real: drop labelled data, get a bett
 test: test-unit test-integration test-compatibility ## all tests
 
 test-unit: setup ## fast tests of every part, each in the runtime it ships with
-	$(BIN)/python -m pytest tests/unit tests/hostile --ignore tests/unit/serving --ignore tests/unit/training --ignore tests/unit/recognition
+	$(BIN)/python -m pytest tests/unit tests/hostile tests/chaos --ignore tests/unit/serving --ignore tests/unit/training --ignore tests/unit/recognition
 	.runtimes/training/bin/python -m pytest tests/unit/training tests/unit/recognition
 	.runtimes/inference/bin/python -m pytest tests/unit/serving
 
@@ -44,6 +44,9 @@ test-integration: setup ## the whole loop on a local cloud with the real trainer
 
 test-compatibility: setup $(RIVAL) ## PaddleOCR's own tools read our models as we do
 	$(BIN)/python -m pytest tests/compatibility
+
+chaos: setup ## thousands of faults in the event path: is anything lost or started twice? half an hour
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench-training: setup $(RIVAL) ## our training against PaddleOCR's own, same data, ten times our time
 	$(BIN)/python -m benchmarks.training $(ARGS)

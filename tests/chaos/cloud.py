@@ -1,0 +1,280 @@
+"""The second layer: the whole stack on a local cloud, harmed in every way from outside."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+from tests.chaos import invariants
+from tests.chaos.deployed import Deployed, deployed
+from tests.chaos.report import Failure, Tally
+
+STATES = (
+    "Wait for upload to settle",
+    "Unpack archives",
+    "Validate datasets",
+    "Plan training",
+    "Fine-tune recognizer",
+    "Evaluate candidate and champion",
+    "Judge candidate",
+    "Register model",
+)
+_STORM = 50
+
+
+@dataclass
+class Campaign:
+    """Episodes on one stack; each ends at rest, with everything checked."""
+
+    cloud: Deployed
+    tally: Tally
+    on_progress: Callable[[str], None]
+    episodes: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
+    _own: Counter[str] = field(default_factory=Counter)
+
+    # --- an episode
+
+    @contextmanager
+    def episode(self, about: str, *, harm: float = 0.06, kill: float = 0.004) -> Iterator[str]:
+        """Do something in bad weather, wait for rest in good weather, check what must hold."""
+        began = time.monotonic()
+        name = f"e{next(self.episodes)}"
+        self._own = Counter()
+        before = Counter(self.cloud.weather.injected)
+        self.cloud.weather.be(harm=harm, kill=kill)
+        why = ""
+        try:
+            yield name
+            self.cloud.until(lambda: not self.cloud.running, 600, "the runs did not end")
+            self.cloud.weather.be(harm=0, kill=0)
+            self._check()
+        except (AssertionError, ClientError) as error:
+            why = str(error) or traceback.format_exc()
+        finally:
+            self.cloud.weather.be(harm=0, kill=0)
+        injected = Counter(self.cloud.weather.injected) - before + self._own
+        self.tally.injected += injected
+        self.tally.stories += 1
+        if why:
+            self.tally.lost += injected
+            self.tally.failures.append(Failure(f"cloud: {about}", sorted(injected), why, []))
+        seconds = time.monotonic() - began
+        result = f"NOT SURVIVED: {why}" if why else "survived"
+        self.on_progress(f"{about}: {injected.total()} faults in {seconds:.0f} s: {result}")
+
+    def note(self, kind: str, count: int = 1) -> None:
+        """Count what was done that no proxy did."""
+        self._own[f"cloud: {kind}"] += count
+
+    def _check(self) -> None:
+        self.cloud.come_to_rest()
+        truth = self.cloud.look()
+        truth.check_that_runs_do_not_overlap()
+        invariants.check_at_rest(truth)
+        waiting = invariants.waiting_for_a_person(truth)
+        if not waiting - invariants.given_up(truth):
+            return
+        # Whatever waits after failed runs is trained with the next upload.
+        self.tally.waiting += 1
+        self.cloud.upload("afterwards")
+        self.cloud.come_to_rest()
+        truth = self.cloud.look()
+        truth.check_that_runs_do_not_overlap()
+        invariants.check_at_rest(truth)
+        left = invariants.waiting_for_a_person(truth) - invariants.given_up(truth)
+        assert not left, f"{sorted(left)} were not taken along by the next run"
+
+    def _run(self) -> str:
+        """Wait for a run; the schedule comes meanwhile, for functions are killed."""
+
+        def found() -> list[str]:
+            return self.cloud.running
+
+        try:
+            return str(self.cloud.until(found, 10, "no run")[0])
+        except AssertionError:
+            self.cloud.tick()
+            return str(self.cloud.until(found, 60, "no run began")[0])
+
+    def _reach(self, run: str, state: str) -> bool:
+        """Wait until a run comes to a state; False when it has ended without coming there."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.cloud.state_of(run) == state:
+                return True
+            if run not in self.cloud.running:
+                return False
+            time.sleep(0.05)
+        return False
+
+    # --- episodes
+
+    def storm(self, count: int = _STORM) -> None:
+        """Many datasets at once, their events ten times, in any order and late, with poison."""
+        with self.episode(f"{count} datasets at once") as name:
+            names = [f"{name}-{number}" for number in range(count)]
+            for each in names:
+                self.cloud.upload(each, lines=3)
+            self.note("dataset dropped in a storm", count)
+            self.cloud.send(["this is no event", "neither is this"])
+            self.note("invalid event", 2)
+            repeated = [self.cloud.announce(each) for each in names[:: max(1, count // 10)]] * 10
+            self.cloud.rng.shuffle(repeated)
+            self.cloud.send(repeated, latest=10)
+            self.note("event repeated, reordered or late", len(repeated))
+
+    def abort_in(self, state: str) -> None:
+        with self.episode(f"aborted in `{state}`", kill=0) as name:
+            self.cloud.weather.be(harm=0.03, kill=0, delay_seconds=0.1)
+            self.cloud.upload(name)
+            run = self._run()
+            if self._reach(run, state):
+                self.cloud.abort(run)
+                self.note("execution aborted")
+            self.cloud.weather.be(harm=0.03, kill=0)
+
+    def upload_in(self, state: str) -> None:
+        with self.episode(f"uploads in `{state}`", kill=0) as name:
+            self.cloud.weather.be(harm=0.03, kill=0, delay_seconds=0.1)
+            self.cloud.upload(name)
+            run = self._run()
+            if self._reach(run, state):
+                self.cloud.upload(name)
+                self.cloud.upload(f"{name}-more")
+                self.cloud.upload_the_same_again(name)
+                self.note("upload during a run", 3)
+            self.cloud.weather.be(harm=0.03, kill=0)
+
+    def schedule_first(self) -> None:
+        with self.episode("the schedule first, the events late") as name:
+            rule = self._rule("UploadRule")
+            self.cloud.events.disable_rule(Name=rule)
+            try:
+                self.cloud.upload(name)
+                for _ in range(3):
+                    self.cloud.tick()
+                time.sleep(1)
+            finally:
+                self.cloud.events.enable_rule(Name=rule)
+            self.cloud.send([self.cloud.announce(name)] * 10, latest=5)
+            self.note("schedule before the event", 3)
+            self.note("event repeated, reordered or late", 10)
+            self._run()
+
+    def end_lost(self) -> None:
+        with self.episode("the end of a run is told by nobody") as name:
+            rule = self._rule("RunEnded")
+            self.cloud.events.disable_rule(Name=rule)
+            try:
+                self.cloud.upload(name)
+                run = self._run()
+                self.cloud.until(lambda: run not in self.cloud.running, 120, "no end")
+                self.note("end event lost")
+            finally:
+                self.cloud.events.enable_rule(Name=rule)
+
+    def end_told_often(self) -> None:
+        with self.episode("the end of a run is told ten times, late") as name:
+            self.cloud.upload(name)
+            run = self._run()
+            self.cloud.until(lambda: run not in self.cloud.running, 120, "no end")
+            self.cloud.upload(name)
+            event = self.cloud.end_event(run)
+            for _ in range(10):
+                self.cloud.notify(event)
+            self.note("end event repeated", 10)
+
+    def job_stopped(self, kind: str) -> None:
+        with self.episode(f"{kind} job stopped", kill=0) as name, self.cloud.jobs(seconds="3"):
+            self.cloud.upload(name)
+            run = self._run()
+            stop = self._stop_training if kind == "training" else self._stop_evaluation
+            stopped = False
+            while not stopped and run in self.cloud.running:
+                stopped = stop()
+            if stopped:
+                self.note(f"{kind} job stopped")
+            self.cloud.until(lambda: run not in self.cloud.running, 60, "the run did not end")
+
+    def job_broken(self, kind: str) -> None:
+        with self.episode(f"{kind} job fails", kill=0) as name, self.cloud.jobs(breaks=kind):
+            self.cloud.upload(name)
+            run = self._run()
+            self.cloud.until(lambda: run not in self.cloud.running, 120, "no end")
+            self.note(f"{kind} job failed")
+
+    def bad_weather(self, number: int) -> None:
+        """Much harm to a few datasets."""
+        with self.episode(f"bad weather {number}", harm=0.12, kill=0.01) as name:
+            for each in range(2):
+                self.cloud.upload(f"{name}-{each}")
+            for _ in range(2):
+                self.cloud.tick()
+            self._run()
+
+    # --- help
+
+    def _rule(self, part: str) -> str:
+        rules = self.cloud.events.list_rules()["Rules"]
+        return str(next(each["Name"] for each in rules if part in each["Name"]))
+
+    def _stop_training(self) -> bool:
+        listed = self.cloud.sagemaker.list_training_jobs(StatusEquals="InProgress")
+        for each in listed["TrainingJobSummaries"]:
+            self.cloud.sagemaker.stop_training_job(TrainingJobName=each["TrainingJobName"])
+            return True
+        return False
+
+    def _stop_evaluation(self) -> bool:
+        listed = self.cloud.sagemaker.list_processing_jobs(StatusEquals="InProgress")
+        for each in listed["ProcessingJobSummaries"]:
+            self.cloud.sagemaker.stop_processing_job(ProcessingJobName=each["ProcessingJobName"])
+            return True
+        return False
+
+
+def run(seed: int, deadline: float, logs: Path, *, storm: int = _STORM) -> Tally:
+    """Go through all episodes, then bad weather until the deadline (of time.monotonic).
+
+    The local cloud's logs are left in ``logs`` when something was not survived.
+    """
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with deployed(home, seed, _print) as cloud:
+            for tell in _episodes(Campaign(cloud, tally, _print), storm):
+                if time.monotonic() > deadline:
+                    break
+                tell()
+        if tally.failures:
+            shutil.copytree(home / "log", logs, dirs_exist_ok=True)
+    return tally
+
+
+def _episodes(campaign: Campaign, storm: int) -> Iterator[Callable[[], None]]:
+    yield partial(campaign.storm, storm)
+    yield campaign.schedule_first
+    yield campaign.end_lost
+    yield campaign.end_told_often
+    for kind in ("training", "evaluation"):
+        yield partial(campaign.job_stopped, kind)
+        yield partial(campaign.job_broken, kind)
+    for state in STATES:
+        yield partial(campaign.upload_in, state)
+        yield partial(campaign.abort_in, state)
+    for number in itertools.count(1):
+        yield partial(campaign.bad_weather, number)
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
