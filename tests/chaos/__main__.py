@@ -19,7 +19,7 @@ from tests.chaos.report import Tally
 
 _LOGS = Path(__file__).parents[2] / ".cache" / "chaos"
 # The cloud's part of the time; there a fault takes seconds, not fractions of one.
-_CLOUD_SHARE = 0.4
+_CLOUD_SHARE = 0.3
 _MOST_NAMED = 20
 
 

@@ -16,7 +16,7 @@ from tests.chaos.wire import Call
 from tests.chaos.world import Notice, Tamperer, World
 
 # One in so many points of a copy with more than one fault, and how many it gets at most.
-_NEXT_FAULT_EVERY = 15
+_NEXT_FAULT_EVERY = 12
 _MOST_FAULTS = 5
 _HALF_AN_HOUR = 1800.0
 

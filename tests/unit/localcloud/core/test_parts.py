@@ -241,7 +241,7 @@ def test_the_repository_s_images_are_a_runtime_and_the_image_s_own_programs() ->
     images = load_images(repo / "local" / "images.yaml", repo)
 
     by_name = {image.name: image for image in images.values()}
-    assert set(by_name) == {"training", "inference"}
+    assert set(by_name) == {"training", "inference", "quick"}
     training = by_name["training"]
     assert training.path_prefix == (
         repo / "containers" / "training" / "bin",
