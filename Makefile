@@ -22,7 +22,8 @@ RIVAL := .runtimes/paddleocr/.installed
 ARGS ?=
 
 .PHONY: help setup demo test test-unit test-integration test-compatibility bench-training \
-	bench-rounds bench-ablation bench-validation chaos check lint types templates format lock clean
+	bench-rounds bench-ablation bench-convolutions bench-validation chaos check lint types \
+	templates format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,6 +57,9 @@ bench-rounds: setup ## five datasets one after the other through the loop: what 
 
 bench-ablation: setup ## our training with one mechanism at a time switched off
 	$(BIN)/python -m benchmarks.ablation $(ARGS)
+
+bench-convolutions: setup ## a training step with compiled convolutions and with Paddle's
+	$(BIN)/python -m benchmarks.convolutions $(ARGS)
 
 bench-validation: setup ## a drop of a million lines: seconds and memory as it grows; minutes
 	$(BIN)/python -m benchmarks.validation $(ARGS)

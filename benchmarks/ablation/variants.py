@@ -16,6 +16,7 @@ VARIANTS: Mapping[str, Mapping[str, object]] = {
     "distillation 1, new too": {"distillation": 1, "distillation_new": 1},
     "l2-sp 10": {"l2_sp": 10},
     "no practice lines": {"practice_lines": 0},
+    "twice as long": {"presentations": 6000, "most_epochs": 24},
     "no augmentation": {"augment": "false"},
     "all outputs": {"head_outputs": 0},
     "depth head": {"recipe": "head"},

@@ -1,0 +1,1 @@
+"""bench-convolutions: a training step with compiled convolutions and with Paddle's own."""
