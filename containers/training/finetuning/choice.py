@@ -15,6 +15,8 @@ _SMALL_NETWORK = 500_000
 _LINES = {Depth.PARTIAL: 15.0, Depth.FULL: 5.3}
 # The rest of a job's time goes into starting, encoding, blending and the export.
 _SHARE_OF_TIME = 0.7
+# Nobody who names no budget waits for much more than the head would take.
+_UNASKED_MINUTES = 15.0
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,12 @@ def _name(
         return "small", f"the network is small ({_parameters(network)} weights)"
     if device.is_gpu:
         return "full", "a GPU trains all weights in little time"
-    if wanted.max_minutes is None:
-        return "head", "on a CPU a frozen backbone needs to run only once per view"
-    for name in ("full", "partial"):
+    allowed = wanted.max_minutes or _UNASKED_MINUTES
+    for name in ("full", "partial") if wanted.max_minutes else ("partial",):
         minutes = minutes_on_cpu(read_recipe(name, wanted.overrides), new_lines, device.processors)
-        if minutes <= wanted.max_minutes * _SHARE_OF_TIME:
-            return name, _estimate(minutes, new_lines, wanted.max_minutes)
-    return "head", f"more would take too long: {_estimate(minutes, new_lines, wanted.max_minutes)}"
+        if minutes <= allowed * _SHARE_OF_TIME:
+            return name, _estimate(minutes, new_lines, allowed)
+    return "head", f"more would take too long: {_estimate(minutes, new_lines, allowed)}"
 
 
 def _estimate(minutes: float, new_lines: int, allowed: float) -> str:

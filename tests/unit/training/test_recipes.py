@@ -66,11 +66,16 @@ def test_an_unknown_recipe_is_named() -> None:
         read_recipe("head", {"learning_rate": "fast"})
 
 
-def test_on_a_cpu_only_the_head_of_a_real_network_is_trained(mobile: Any) -> None:
-    choice = choose_recipe(AUTO, MOBILE, mobile, CPU, 1000)
+@pytest.mark.parametrize(("lines", "name"), [(300, "partial"), (30_000, "head")])
+def test_on_a_cpu_without_a_budget_the_backbone_learns_as_long_as_lines_are_few(
+    mobile: Any, monkeypatch: pytest.MonkeyPatch, lines: int, name: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
 
-    assert choice.recipe.name == "head"
-    assert "CPU" in choice.why
+    choice = choose_recipe(AUTO, MOBILE, mobile, CPU, lines)
+
+    assert choice.recipe.name == name
+    assert "of 15 on this CPU" in choice.why
 
 
 @pytest.mark.parametrize(
