@@ -16,7 +16,6 @@ class Request(BaseModel):
     """What the state machine gives."""
 
     run_id: Annotated[str, Field(min_length=1)]
-    datasets: Annotated[list[str], Field(min_length=1)]
 
 
 @logger.inject_lambda_context(clear_state=True)

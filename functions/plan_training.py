@@ -6,10 +6,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field
 
 from retraining import clients
+from retraining.active_run import check_active
 from retraining.observability import logger, tracer
 from retraining.run_plan import Planned
 
-PLANNER = clients.planner()
+LEDGER, PLANNER = clients.ledger(), clients.planner()
 
 
 class Request(BaseModel):
@@ -24,6 +25,7 @@ class Request(BaseModel):
 def handler(event: dict[str, Any], context: LambdaContext) -> Planned:
     """Plan a run and write what its jobs read."""
     request = Request.model_validate(event)
+    check_active(LEDGER, request.run_id)
     planned = PLANNER.plan(request.run_id, request.datasets)
     logger.info(
         "training planned",

@@ -124,14 +124,14 @@ class MemberRules:
         if fault:
             return Refusal(fault[0], shortened(entry.name), fault[1])
         self._files.add(path)
-        self._folders.update(_parents(path))
+        self._folders.update(parents(path))
         return path
 
     def _clash(self, path: str) -> tuple[str, str] | None:
         if path in self._files:
             return "duplicate_member", "is in the archive twice; the first one counts"
         # A file system cannot hold both; S3 can.
-        if path in self._folders or not self._files.isdisjoint(_parents(path)):
+        if path in self._folders or not self._files.isdisjoint(parents(path)):
             return "unusable_name", "is a file and a folder at the same time"
         return None
 
@@ -177,7 +177,7 @@ def _name_fault(name: str, path: str, room: int) -> tuple[str, str] | None:
         return "outside_archive", "leads out of the archive"
     if path == "." or _UNUSABLE.search(name):
         return "unusable_name", "cannot be the name of a file"
-    if any(len(part.encode()) > LONGEST_NAME_BYTES for part in path.split("/")):
+    if has_long_name(path):
         return "unusable_name", f"has a name of more than {LONGEST_NAME_BYTES} bytes"
     if len(path.encode()) > room:
         return "unusable_name", f"has a path of more than {room} bytes"
@@ -209,6 +209,12 @@ def is_bomb(size: int, compressed: int) -> bool:
     return size > RATIO_COUNTS_FROM_BYTES and size > MOST_TIMES_COMPRESSED * compressed
 
 
-def _parents(path: str) -> list[str]:
+def has_long_name(path: str) -> bool:
+    """Tell whether a part of a path is too long for a file system."""
+    return any(len(part.encode()) > LONGEST_NAME_BYTES for part in path.split("/"))
+
+
+def parents(path: str) -> list[str]:
+    """Name the folders that a path goes through, from the top."""
     parts = path.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]

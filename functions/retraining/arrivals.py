@@ -1,14 +1,18 @@
 """Takes S3's announcements of new objects into the ledger."""
 
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import unquote_plus
 
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from pydantic import BaseModel, ConfigDict, Field
 
 from retraining import s3_layout
 from retraining.ledger import Ledger
 from retraining.ledger_items import Seen
+from retraining.s3_layout import LabelUpload
 from retraining.storage import Bucket, StoredObject
 
 _Text = Annotated[str, Field(min_length=1)]
@@ -37,6 +41,33 @@ class ObjectCreated(BaseModel):
     detail: _Detail
 
 
+@dataclass
+class Arrivals:
+    """Takes a batch of announcements in and tells the log what was done with each.
+
+    ``golden`` tells whether golden sets were among them.
+    """
+
+    bucket: Bucket
+    ledger: Ledger
+    log: Callable[..., None]
+    golden: bool = False
+
+    def take_in(self, record: SQSRecord) -> None:
+        """Take in one message.
+
+        Raises ValidationError for what is no event. Golden sets are only noted: however many of
+        their files arrive, one look at them will do.
+        """
+        event = ObjectCreated.model_validate_json(record.body)
+        key, done = event.detail.object.key, "golden sets will be looked at"
+        if key.startswith(s3_layout.GOLDEN):
+            self.golden = True
+        else:
+            done = record_arrival(event, self.bucket, self.ledger, datetime.now(UTC))
+        self.log("upload announced", extra={"key": key, "done": done})
+
+
 def record_arrival(event: ObjectCreated, bucket: Bucket, ledger: Ledger, now: datetime) -> str:
     """Record the label file or archive an event announces; say in one phrase what was done.
 
@@ -52,16 +83,21 @@ def record_arrival(event: ObjectCreated, bucket: Bucket, ledger: Ledger, now: da
     upload = s3_layout.label_upload(found.key) if found else None
     if found is None or upload is None:
         return "ignored: the file has been deleted since"
-    seen = Seen(
+    seen = found_upload(upload, found, event.detail.object.sequencer)
+    pending = ledger.record_upload(seen, now)
+    return "recorded" if pending else "ignored: this or a later version is known already"
+
+
+def found_upload(upload: LabelUpload, found: StoredObject, sequencer: str = "") -> Seen:
+    """Describe a label file or archive as it lies in the bucket."""
+    return Seen(
         dataset=upload.dataset,
         relative=upload.relative,
         etag=found.etag,
-        sequencer=event.detail.object.sequencer,
+        sequencer=sequencer,
         size=found.size,
         version_id=found.version_id,
     )
-    pending = ledger.record_upload(seen, now)
-    return "recorded" if pending else "ignored: this or a later version is known already"
 
 
 def _find(key: str, bucket: Bucket) -> StoredObject | None:

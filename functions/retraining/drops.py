@@ -2,7 +2,6 @@
 
 import json
 import posixpath
-import unicodedata
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,27 +14,20 @@ from retraining.label_files import (
     looks_like_a_label_file,
     parse_label_file,
 )
-from retraining.label_paths import OutsideDatasetError, candidates
+from retraining.label_paths import OutsideDatasetError, candidates, composed
 from retraining.label_rows import LabelLine
 from retraining.lines import format_points
 from retraining.normalization import Normalization
 from retraining.problems import Problem
+from retraining.s3_layout import Root
 from retraining.storage import Bucket, NoSuchObjectError, StoredObject
+from retraining.undownloadable import set_undownloadable_lines_aside
 from retraining.workspace import Workspace
 
 # Most text files are small and many wait for S3 at once; larger ones are read piece by piece.
 _READ_AT_ONCE = 256 * 1024
 _READERS = 24
 _BATCH = 96
-
-
-@dataclass(frozen=True)
-class Root:
-    """A folder of the bucket that holds labelled data, and what was unpacked for it."""
-
-    name: str
-    prefix: str
-    unpacked: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,16 +52,17 @@ class DropReader:
         self._db = workspace.db
         self._normalization = normalization
         self._dataset = workspace.add_dataset(root.name)
+        self.packed = 0
 
     def read(self) -> None:
-        """List the folder and read its label files."""
+        """List the folder and read its label files; ``packed`` archives are left for later."""
         self._list_loose_objects()
-        if self._root.unpacked:
-            self._list_archive_members()
+        self._list_archive_members()
         texts = self._text_files()
         names = [each.path for each in texts]
         for file, stream in self._opened([each for each in texts if self._counts(each, names)]):
             self._read_text_file(file, stream)
+        set_undownloadable_lines_aside(self._workspace, self._dataset, self._root.prefix)
 
     def mark_known(self, relative: str, etag: str) -> None:
         """Note what the ledger knew of an upload before the folder was listed.
@@ -89,7 +82,7 @@ class DropReader:
             "SELECT EXISTS (SELECT 1 FROM objects WHERE dataset = ?1 AND composed = ?2"
             " AND key = ?3) AND NOT EXISTS (SELECT 1 FROM uploads WHERE dataset = ?1"
             " AND relative = ?4)",
-            (self._dataset, _composed(relative), self._root.prefix + relative, relative),
+            (self._dataset, composed(relative), self._root.prefix + relative, relative),
         ).fetchone()
         return bool(found[0])
 
@@ -106,17 +99,17 @@ class DropReader:
     def _list_archive_members(self) -> None:
         """Take in the members of archives; what lies there loose wins over a member."""
         for archive in self._archives():
-            identifier = s3_layout.archive_id(archive.path, archive.etag)
             try:
-                index = self._bucket.read_json(s3_layout.archive_index(self._root.name, identifier))
+                index = self._bucket.read_json(self._root.archive_index(archive.path, archive.etag))
             except NoSuchObjectError:
+                self.packed += 1
                 continue
             self._mark_read(archive.path, archive.etag)
             for each in index["problems"]:
                 problem = Problem(each["code"], each["where"], each["detail"])
                 self._workspace.add_problem(self._dataset, problem, of_line=False)
             folder = posixpath.dirname(archive.path)
-            members = s3_layout.archive_members(self._root.name, identifier)
+            members = self._root.archive_members(archive.path, archive.etag)
             self._db.executemany(
                 "INSERT INTO objects (dataset, path, composed, key, size, etag)"
                 " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM objects"
@@ -136,7 +129,7 @@ class DropReader:
         return sorted((_File(*each) for each in found), key=lambda each: each.path)
 
     def _row(self, path: str, stored: StoredObject) -> tuple[object, ...]:
-        return (self._dataset, path, _composed(path), stored.key, stored.size, stored.etag)
+        return (self._dataset, path, composed(path), stored.key, stored.size, stored.etag)
 
     # --- label files
 
@@ -243,7 +236,7 @@ class DropReader:
             found = self._db.execute(
                 "SELECT id FROM objects WHERE dataset = ? AND composed = ?"
                 " ORDER BY path = ? DESC LIMIT 1",
-                (self._dataset, _composed(path), path),
+                (self._dataset, composed(path), path),
             ).fetchone()
             if found:
                 return int(found[0])
@@ -276,8 +269,3 @@ class DropReader:
             return Problem("duplicate_line", line.where, about)
         about = f"{line.path} has another text from {place}: {json.dumps(text, ensure_ascii=False)}"
         return Problem("conflicting_label", line.where, about)
-
-
-def _composed(path: str) -> str:
-    # macOS writes decomposed file names, label files mostly hold composed ones.
-    return path if path.isascii() else unicodedata.normalize("NFC", path)

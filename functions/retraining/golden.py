@@ -6,11 +6,15 @@ often as one likes. A set is read again only when something in it has changed.
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from retraining import coverage, s3_layout, shards
-from retraining.drops import DropReader, Root
+from retraining.archive_streams import SourceError
+from retraining.drops import DropReader
 from retraining.image_faults import set_faulty_lines_aside
 from retraining.image_reading import check_images
 from retraining.ledger import Ledger
@@ -19,7 +23,8 @@ from retraining.lines import Line, format_line, parse_line, parse_points
 from retraining.normalization import Normalization
 from retraining.planning import GoldenSet, only_existing
 from retraining.settings import Settings
-from retraining.storage import Bucket
+from retraining.storage import Bucket, StoredObject
+from retraining.unpacking import HasTime, OutOfTimeError, Unpacker
 from retraining.validation_report import DatasetReport
 from retraining.workspace import Workspace, new_workspace
 
@@ -27,6 +32,11 @@ REGISTERED, RECEIVING, REJECTED = "registered", "receiving", "rejected"
 # What a small function, called by an upload, reads at once; larger sets wait for a validation.
 _MOST_IMAGES_AT_ONCE = 300
 _LARGEST_AT_ONCE = 1024 * 1024
+_MOST_OBJECTS_AT_ONCE = 5_000
+_MOST_TEXT_AT_ONCE = 4 * 1024 * 1024
+_MOST_PACKED_AT_ONCE = 32 * 1024 * 1024
+_OBJECTS_PER_LOOK = 1_000
+_NEXT_RUN = "It is read with the next run."
 # Kept as they are: the rules for texts may change later, and are applied when a run is planned.
 _AS_THEY_ARE = Normalization()
 
@@ -40,19 +50,36 @@ class GoldenKeeper:
     settings: Settings
     clock: Callable[[], datetime]
 
-    def refresh(self, *, quick: bool = False) -> None:
+    def refresh(self, *, quick: HasTime | None = None) -> None:
         """Register every golden set that changed, forget those that are gone.
 
-        ``quick`` leaves sets with many or large images to the next validation.
+        ``quick`` tells whether there is time left: then sets that are much to read are left to the
+        next validation, and what there is no time for to the next call.
         """
+        with suppress(OutOfTimeError):
+            self._refresh(quick)
+
+    def refresh_or_leave(self, has_time: HasTime) -> str:
+        """Do so for as long as there is time; tells why it was left, or "".
+
+        Where AWS refuses it is left to the schedule, which looks again.
+        """
+        try:
+            self.refresh(quick=has_time)
+        except (BotoCoreError, ClientError, SourceError) as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _refresh(self, quick: HasTime | None) -> None:
         known = {each.name: each for each in self.ledger.golden_sets()}
-        present = dict(_fingerprints(self.bucket))
-        for name in known.keys() - present.keys():
+        present: set[str] = set()
+        for lying in _lying(self.bucket, quick):
+            present.add(lying.name)
+            found = known.get(lying.name)
+            if found is None or self._is_due(found, lying.fingerprint):
+                self._register(lying, found or Golden(lying.name, ""), quick)
+        for name in known.keys() - present:
             self.ledger.remove_golden(name)
-        for name, fingerprint in present.items():
-            found = known.get(name)
-            if found is None or self._is_due(found, fingerprint):
-                self._register(name, fingerprint, found or Golden(name, ""), quick=quick)
 
     def _is_due(self, known: Golden, fingerprint: str) -> bool:
         if known.fingerprint != fingerprint:
@@ -63,22 +90,37 @@ class GoldenKeeper:
         limit = timedelta(seconds=self.settings.upload_wait_seconds)
         return self.clock() - datetime.fromisoformat(since) >= limit
 
-    def _register(self, name: str, fingerprint: str, known: Golden, *, quick: bool) -> None:
-        now = iso(self.clock())
+    def _register(self, lying: "_Lying", known: Golden, quick: HasTime | None) -> None:
         # How long images may be missing counts from when they first were.
-        since = known.first_seen_at if known.state == RECEIVING else now
+        since = known.first_seen_at if known.state == RECEIVING else iso(self.clock())
+        known = replace(known, first_seen_at=since)
+        if not s3_layout.is_usable_name(lying.name):
+            about = "Its name is too long or holds a character that no name can have; rename it."
+            self._tell(replace(known, fingerprint=lying.fingerprint), REJECTED, about)
+            return
+        if quick and lying.is_much:
+            self._tell(known, RECEIVING, _NEXT_RUN)
+            return
+        root = s3_layout.golden_root(lying.name)
+        if quick and lying.has_archives:
+            Unpacker(self.bucket).unpack([root], quick)
         with new_workspace() as workspace:
-            root = Root(name, s3_layout.golden_prefix(name), unpacked=False)
-            DropReader(root, self.bucket, workspace, _AS_THEY_ARE).read()
-            if quick and _is_much(workspace):
-                about = "It is read with the next run."
-                waiting = replace(known, state=RECEIVING, reason=about, fingerprint="")
-                self.ledger.record_golden(replace(waiting, first_seen_at=since, updated_at=now))
+            reader = DropReader(root, self.bucket, workspace, _AS_THEY_ARE)
+            reader.read()
+            if reader.packed or (quick and _is_much(workspace)):
+                self._tell(known, RECEIVING, _NEXT_RUN)
                 return
             found = check_images(self.bucket, shards.images_to_check(workspace))
             shards.record_checks(workspace, found)
             set_faulty_lines_aside(workspace)
-            self._record(workspace, replace(known, fingerprint=fingerprint, first_seen_at=since))
+            self._record(workspace, replace(known, fingerprint=lying.fingerprint))
+
+    def _tell(self, known: Golden, state: str, reason: str) -> None:
+        """Record what keeps a set from being read, which is looked at again when it is due."""
+        fingerprint = known.fingerprint if state == REJECTED else ""
+        told = replace(known, state=state, reason=reason, fingerprint=fingerprint)
+        if told != known or not known.updated_at:
+            self.ledger.record_golden(replace(told, updated_at=iso(self.clock())))
 
     def _record(self, workspace: Workspace, golden: Golden) -> None:
         (found,) = coverage.dataset_reports(workspace)
@@ -153,25 +195,74 @@ def load_golden_sets(
 def _load(golden: Golden, bucket: Bucket, normalization: Normalization) -> GoldenSet:
     rows = bucket.read_rows(bucket.key(golden.lines_uri))
     lines = [normalization.line(parse_line(row)) for row in rows]
-    existing = {each.key for each in bucket.list(s3_layout.golden_prefix(golden.name))}
+    existing = {
+        each.key
+        for prefix in (s3_layout.golden_prefix, s3_layout.extracted_prefix)
+        for each in bucket.list(prefix(golden.name))
+    }
     present = only_existing(lines, existing)
     return GoldenSet(golden.name, present, golden.problems + len(lines) - len(present))
 
 
-def _fingerprints(bucket: Bucket) -> Iterator[tuple[str, str]]:
-    """Sum up every golden set as it lies there now; listings are sorted, so sets come whole."""
-    name, digest = "", hashlib.sha256()
+@dataclass
+class _Lying:
+    """A golden set as it lies there now."""
+
+    name: str
+    objects: int = 0
+    text_bytes: int = 0
+    archive_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, stored: StoredObject, relative: str) -> None:
+        """Take in one of its objects."""
+        self._digest.update(f"{relative}\n{stored.etag}\n".encode())
+        self.objects += 1
+        if s3_layout.is_archive(relative):
+            self.archive_bytes += stored.size
+        elif relative.lower().endswith(".txt"):
+            self.text_bytes += stored.size
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell one state of the set from any other."""
+        return self._digest.hexdigest()[:16]
+
+    @property
+    def has_archives(self) -> bool:
+        return self.archive_bytes > 0
+
+    @property
+    def is_much(self) -> bool:
+        """Tell whether it is too much for a small function, by the listing alone."""
+        return (
+            self.objects > _MOST_OBJECTS_AT_ONCE
+            or self.text_bytes > _MOST_TEXT_AT_ONCE
+            or self.archive_bytes > _MOST_PACKED_AT_ONCE
+        )
+
+
+def _lying(bucket: Bucket, quick: HasTime | None) -> Iterator[_Lying]:
+    """Sum up every golden set; listings are sorted, so sets come whole.
+
+    Raises OutOfTimeError.
+    """
+    current: _Lying | None = None
     for each in bucket.list(s3_layout.GOLDEN):
-        of, slash, relative = each.key.removeprefix(s3_layout.GOLDEN).partition("/")
-        if not (slash and relative):
+        of, _, relative = each.key.removeprefix(s3_layout.GOLDEN).partition("/")
+        if not (of and relative):
             continue
-        if of != name:
-            if name:
-                yield name, digest.hexdigest()[:16]
-            name, digest = of, hashlib.sha256()
-        digest.update(f"{relative}\n{each.etag}\n".encode())
-    if name:
-        yield name, digest.hexdigest()[:16]
+        if current is None or of != current.name:
+            if current:
+                yield current
+            current = _Lying(of)
+        if quick and current.objects % _OBJECTS_PER_LOOK == 0 and not quick():
+            raise OutOfTimeError
+        current.add(each, relative)
+    if current:
+        yield current
 
 
 def _is_much(workspace: Workspace) -> bool:

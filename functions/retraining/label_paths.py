@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import unicodedata
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -33,6 +34,11 @@ def candidates(path: str, label_file: str) -> tuple[str, ...]:
     if not inside:
         raise OutsideDatasetError(path)
     return tuple(inside)
+
+
+def composed(path: str) -> str:
+    """Write a path as most do: macOS writes decomposed file names, label files mostly do not."""
+    return path if path.isascii() else unicodedata.normalize("NFC", path)
 
 
 def _folders(label_file: str) -> list[str]:

@@ -5,6 +5,7 @@ undo each other, and repeatable, so that a function may be killed after any of i
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -55,16 +56,32 @@ class Ledger:
         noted on the upload and on its dataset. Raises ContendedError.
         """
         for _ in range(_MOST_ROUNDS):
-            found = self._table.get(items.upload_key(seen.dataset, seen.relative))
-            known = items.upload(found) if found else None
+            known = self.upload(seen.dataset, seen.relative)
             if known and known.order > seen.order:
                 return False
-            if known and seen.etag in {known.etag, known.taken_etag}:
-                if self._record_again(seen, known, now):
-                    return known.etag == seen.etag and known.pending
-            elif self._record_news(seen, known, now):
-                return True
+            pending = self._record(seen, known, now)
+            if pending is not None:
+                return pending
         raise ContendedError(f"{seen.dataset}/{seen.relative} is announced many times at once.")
+
+    def record_found(self, seen: Seen, known: Upload | None, now: datetime) -> bool:
+        """Remember a label file or archive of which no event has told.
+
+        ``seen`` was looked at after ``known`` was read, so it is the later one, whatever its order;
+        nothing is written when an event was faster. Returns whether it is pending now.
+        """
+        if known:
+            seen = replace(seen, sequencer=known.order)
+            if known.etag == seen.etag:
+                return known.pending
+        return bool(self._record(seen, known, now))
+
+    def _record(self, seen: Seen, known: Upload | None, now: datetime) -> bool | None:
+        """Write what was seen; tells whether it is pending, None when ``known`` is outdated."""
+        if known and seen.etag in {known.etag, known.taken_etag}:
+            pending = known.etag == seen.etag and known.pending
+            return pending if self._record_again(seen, known, now) else None
+        return self._record_news(seen, known, now) or None
 
     def _record_news(self, seen: Seen, known: Upload | None, now: datetime) -> bool:
         """Write the upload and the dataset's count of news together, so that neither is alone."""
@@ -94,8 +111,7 @@ class Ledger:
         recorded = self._upload_write(
             seen,
             known,
-            "SET etag = :etag, sequencer = :order, #size = :size, version_id = :version, "
-            "seen_at = :now REMOVE #lines",
+            f"{_described(seen)}, seen_at = :now REMOVE #lines",
             {":now": iso(now)},
         )
         return self._table.transact([recorded, woken])
@@ -104,7 +120,7 @@ class Ledger:
         """Note an upload whose content is known; an event that is merely repeated says nothing."""
         if known.order == seen.order and known.etag == seen.etag:
             return True
-        fields = "SET etag = :etag, sequencer = :order, #size = :size, version_id = :version"
+        fields = _described(seen)
         still_pending = known.etag == seen.etag and known.pending
         if still_pending or not known.order:
             return self._table.transact([self._upload_write(seen, known, fields, {})])
@@ -133,18 +149,29 @@ class Ledger:
                 expected[f":known_{attribute}"] = value
             else:
                 conditions.append(f"attribute_not_exists({attribute})")
-        described = {
+        described: dict[str, Any] = {
             ":etag": seen.etag,
-            ":order": seen.order,
             ":size": seen.size,
             ":version": seen.version_id,
         }
+        if seen.order:
+            described[":order"] = seen.order
         return self._table.updating(
             items.upload_key(seen.dataset, seen.relative),
             expression,
             {**described, **expected, **values},
             " AND ".join(conditions),
         )
+
+    def upload(self, dataset: str, relative: str) -> Upload | None:
+        """Tell what is known of a label file or archive."""
+        found = self._table.get(items.upload_key(dataset, relative))
+        return items.upload(found) if found else None
+
+    def uploads_between(self, first: str, last: str) -> tuple[Upload, ...]:
+        """Tell the recorded label files and archives from one to another ``<dataset>/<path>``."""
+        key = Key("pk").eq(items.UPLOADS) & Key("sk").between(first, last)
+        return tuple(items.upload(each) for each in self._table.query(key))
 
     def uploads_of(self, dataset: str) -> tuple[Upload, ...]:
         """Tell all recorded label files and archives of a dataset."""
@@ -229,14 +256,7 @@ class Ledger:
             ":contents": lines.contents_uri,
             ":now": iso(now),
         }
-        written = self._table.update(key, f"{fields} REMOVE #missing", values, "run_id = :run")
-        if written is None and self._table.get(items.run_key(run_id)) is None:
-            # The execution was started by hand; the ledger hears of it here for the first time.
-            self._table.update(
-                key,
-                f"{fields}, #state = :in_run, run_id = :run REMOVE #missing",
-                {**values, ":in_run": str(DatasetState.IN_RUN)},
-            )
+        self._table.update(key, f"{fields} REMOVE #missing", values, "run_id = :run")
 
     def record_missing(self, dataset: str, missing: int, run_id: str, now: datetime) -> None:
         """Remember how many images of a dataset its run still waits for."""
@@ -471,20 +491,42 @@ class Ledger:
         return self._table.delete(items.PAUSE, "attribute_exists(pk)")
 
     def note_decision(self, decided: Decided) -> None:
-        """Remember what was decided last, for people to read."""
+        """Remember what was decided, for people to read, unless a later decision is known."""
         about = {
-            "action": decided.action,
-            "reason": decided.reason,
-            "datasets": list(decided.datasets),
-            "run_id": decided.run_id,
-            "decided_at": decided.decided_at,
+            ":action": decided.action,
+            ":reason": decided.reason,
+            ":datasets": list(decided.datasets),
+            ":run": decided.run_id,
+            ":now": decided.decided_at,
         }
-        self._table.put({**items.DECISION, **about})
+        self._table.update(
+            items.DECISION,
+            "SET #action = :action, reason = :reason, datasets = :datasets, run_id = :run, "
+            "decided_at = :now",
+            about,
+            "attribute_not_exists(decided_at) OR decided_at <= :now",
+        )
 
     def last_decision(self) -> Decided | None:
         """Tell what was decided last."""
         item = self._table.get(items.DECISION)
         return items.decided(item) if item else None
+
+    # --- the search for uploads that nobody announced
+
+    def searched_up_to(self) -> str:
+        """Tell the key after which the search goes on, "" for the beginning."""
+        return str((self._table.get(items.SEARCH) or {}).get("up_to", ""))
+
+    def note_search(self, before: str, up_to: str, now: datetime) -> None:
+        """Remember where the search goes on, unless another function is ahead."""
+        values = {":up_to": up_to, ":now": iso(now), ":before": before}
+        self._table.update(
+            items.SEARCH,
+            "SET up_to = :up_to, updated_at = :now",
+            values,
+            "attribute_not_exists(up_to) OR up_to = :before",
+        )
 
     # --- golden sets
 
@@ -511,6 +553,11 @@ class Ledger:
     def remove_golden(self, name: str) -> None:
         """Forget a golden set that is no longer in the bucket."""
         self._table.delete(items.golden_key(name), "attribute_exists(pk)")
+
+
+def _described(seen: Seen) -> str:
+    order = ", sequencer = :order" if seen.order else ""
+    return f"SET etag = :etag, #size = :size, version_id = :version{order}"
 
 
 def _is_news(run: Mapping[str, Any] | None, outcome: Outcome) -> bool:

@@ -11,6 +11,7 @@ Items have the keys ``pk`` and ``sk``, both text; times are ISO, in UTC, and sor
 - ("RUN", run id): execution_arn, datasets, started_at, ended_at, outcome, reason, package_arn
 - ("SWITCH", "pause"): since, by, reason
 - ("DECISION", "last"): action, reason, datasets, run_id, decided_at
+- ("SEARCH", "incoming"): up_to, updated_at
 - ("GOLDEN", name): state, reason, lines, problems, fingerprint, lines_uri, contents_uri,
   first_seen_at, updated_at
 """
@@ -24,6 +25,7 @@ Item = Mapping[str, Any]
 LOCK: Final = {"pk": "LOCK", "sk": "retrain"}
 PAUSE: Final = {"pk": "SWITCH", "sk": "pause"}
 DECISION: Final = {"pk": "DECISION", "sk": "last"}
+SEARCH: Final = {"pk": "SEARCH", "sk": "incoming"}
 DATASETS: Final = "DATASET"
 UPLOADS: Final = "UPLOAD"
 GOLDEN_SETS: Final = "GOLDEN"
@@ -43,7 +45,12 @@ class Seen:
 
     @property
     def order(self) -> str:
-        """Sort the versions of one file: S3 compares sequencers padded with zeros, as text."""
+        """Sort the versions of one file: S3 compares sequencers padded with zeros, as text.
+
+        "" for what no event has told of, and before all others.
+        """
+        if not self.sequencer:
+            return ""
         return self.sequencer.upper().ljust(_SEQUENCER_DIGITS, "0")
 
 

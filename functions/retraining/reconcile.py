@@ -147,8 +147,8 @@ class Reconciler:
         return None
 
     def _with_stray(self, stray: Dataset, pause: Pause | None) -> Reconciliation | None:
-        """Treat a dataset in a run that has no lock: the execution was started by hand, or begins
-        while this function looks, or its end was never told."""
+        """Treat a dataset in a run that has no lock: it begins while this function looks, or was
+        ended by one that was killed before it came to all datasets."""
         done = self._with_lock(Lock(stray.run_id, "", stray.updated_at, stray.updated_at), pause)
         if done is None:
             self.ledger.leave_run(stray.name, stray.run_id, self.clock())

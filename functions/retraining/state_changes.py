@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from retraining.executions import Executions, datasets_of
 from retraining.outcomes import TERMINAL, Ended, as_object
+from retraining.reconcile import Reconciler
 
 
 class _Detail(BaseModel):
@@ -27,6 +28,12 @@ class StatusChange(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     detail: _Detail
+
+
+def settle(event: StatusChange, executions: Executions, reconciler: Reconciler) -> bool:
+    """Take the end of a run into the ledger; tells whether that was news."""
+    ended = end_of(event, executions)
+    return reconciler.settle(ended) if ended else False
 
 
 def end_of(event: StatusChange, executions: Executions) -> Ended | None:

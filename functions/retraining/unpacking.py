@@ -5,7 +5,7 @@ be taken up again: what has been unpacked already is not written twice.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -23,10 +23,12 @@ from retraining.archive_streams import BrokenArchiveError, DamagedMemberError, M
 from retraining.archives import read_archive
 from retraining.bounded_uploads import BoundedUploads
 from retraining.problems import Problem
-from retraining.s3_layout import LabelUpload
+from retraining.s3_layout import Root
 from retraining.storage import Bucket, NoSuchObjectError, StoredObject
 
 MOST_PROBLEMS_OF_A_KIND = 1_000
+# Tells whether there is time left for one more piece of work.
+HasTime = Callable[[], bool]
 
 
 class Unpacked(TypedDict):
@@ -87,16 +89,16 @@ class Unpacker:
 
     bucket: Bucket
 
-    def unpack(self, datasets: Sequence[str], has_time: Callable[[], bool]) -> Unpacked:
-        """Unpack all archives of some datasets, as far as there is time.
+    def unpack(self, roots: Iterable[Root], has_time: HasTime) -> Unpacked:
+        """Unpack all archives of some datasets and golden sets, as far as there is time.
 
         Faults of archives are told in their index. Raises botocore's ClientError and SourceError
         when S3 refuses.
         """
         answer: Unpacked = {"archives": 0, "members": 0, "problems": 0, "unfinished": False}
-        for upload, stored in self._archives(datasets):
+        for root, stored in self._archives(roots):
             try:
-                index = self._index_of(upload, stored, has_time)
+                index = self._index_of(root, stored, has_time)
             except ReplacedError:
                 # What lies there now is found by the next call.
                 answer["unfinished"] = True
@@ -109,32 +111,36 @@ class Unpacker:
             answer["problems"] += sum(index["counts"].values())
         return answer
 
-    def _archives(self, datasets: Sequence[str]) -> Iterator[tuple[LabelUpload, StoredObject]]:
-        for dataset in datasets:
-            for each in self.bucket.list(s3_layout.dataset_prefix(dataset)):
-                upload = s3_layout.label_upload(each.key)
-                if upload and s3_layout.is_archive(upload.relative):
-                    yield upload, each
+    def golden_roots(self) -> Iterator[Root]:
+        """Tell all golden sets."""
+        names = self.bucket.folders(s3_layout.GOLDEN)
+        return (s3_layout.golden_root(each) for each in names if s3_layout.is_usable_name(each))
 
-    def _index_of(
-        self, upload: LabelUpload, stored: StoredObject, has_time: Callable[[], bool]
-    ) -> dict[str, Any]:
-        archive = s3_layout.archive_id(upload.relative, stored.etag)
-        key = s3_layout.archive_index(upload.dataset, archive)
+    def _archives(self, roots: Iterable[Root]) -> Iterator[tuple[Root, StoredObject]]:
+        for root in roots:
+            for each in self.bucket.list(root.prefix):
+                if s3_layout.is_archive(each.key) and s3_layout.is_usable_path(
+                    each.key.removeprefix(root.prefix)
+                ):
+                    yield root, each
+
+    def _index_of(self, root: Root, stored: StoredObject, has_time: HasTime) -> dict[str, Any]:
+        relative = stored.key.removeprefix(root.prefix)
+        key = root.archive_index(relative, stored.etag)
         try:
             known: dict[str, Any] = self.bucket.read_json(key)
         except NoSuchObjectError:
             if not has_time():
                 raise OutOfTimeError from None
-            prefix = s3_layout.archive_members(upload.dataset, archive)
-            findings = _Findings(f"{upload.dataset}/{upload.relative}")
-            self._unpack(stored, prefix, findings, has_time)
-            known = findings.as_json(upload.relative, stored.etag)
+            findings = _Findings(f"{root.name}/{relative}")
+            members = root.archive_members(relative, stored.etag)
+            self._unpack(stored, members, findings, has_time)
+            known = findings.as_json(relative, stored.etag)
             self.bucket.write_json(key, known)
         return known
 
     def _unpack(
-        self, stored: StoredObject, prefix: str, findings: _Findings, has_time: Callable[[], bool]
+        self, stored: StoredObject, prefix: str, findings: _Findings, has_time: HasTime
     ) -> None:
         done = {each.key for each in self.bucket.list(prefix)}
         rules = MemberRules(LONGEST_KEY_BYTES - len(prefix.encode()))

@@ -16,7 +16,7 @@ from retraining import coverage, s3_layout, shards
 from retraining.character_check import CharacterCheck, KnownCharacters, NotKnown
 from retraining.character_findings import CharacterFindings
 from retraining.dictionary import Dictionary
-from retraining.drops import DropReader, Root
+from retraining.drops import DropReader
 from retraining.golden import GoldenKeeper
 from retraining.holdout import Rule, format_sides, load_golden, load_sides, split
 from retraining.image_faults import set_faulty_lines_aside
@@ -92,7 +92,7 @@ class Validator:
         for name in datasets:
             # Before the listing: what the ledger knows by now is contained in what is read below.
             uploads = self.ledger.uploads_of(name)
-            root = Root(name, s3_layout.dataset_prefix(name))
+            root = s3_layout.drop_root(name)
             normalization = self.settings.text_normalization
             reader = DropReader(root, self.bucket, workspace, normalization)
             reader.read()

@@ -28,6 +28,7 @@ _IN_WORDS = {
     "bad_annotation": "boxes that are no JSON",
     "empty_page": "a page without boxes",
     "unusable_path": "a path that no file can have",
+    "unusable_name": "an image that a job cannot download",
     "row_too_long": "a row that is too long",
     "not_utf8": "a row that is not UTF-8",
     "utf16_label_file": "a label file that is UTF-16",
@@ -39,6 +40,11 @@ _IN_WORDS = {
     "empty_label_file": "an empty label file",
     "binary_label_file": "a label file that is not UTF-8 text",
 }
+
+
+def in_words(code: str) -> str:
+    """Say what keeps a line from being used; the code itself where there are no words for it."""
+    return _IN_WORDS.get(code, code.replace("_", " "))
 
 
 class ProblemSummary(TypedDict):

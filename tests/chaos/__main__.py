@@ -13,14 +13,17 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.forks import Forks
-from tests.chaos.report import Tally
+from tests.chaos.report import Failure, Tally
 
 _LOGS = Path(__file__).parents[2] / ".cache" / "chaos"
 # The cloud's part of the time; there a fault takes seconds, not fractions of one.
 _CLOUD_SHARE = 0.3
 _MOST_NAMED = 20
+# The episodes of the second layer are told to their end.
+_SECONDS_BEYOND = 3600.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,12 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Imported late: it changes how its process sees time and threads.
         from tests.chaos import handlers
 
-        wanted = options.faults - tally.injected.total()
-        tally.merge(
-            handlers.run(
-                options.seed, wanted, deadline=end, only=options.story, match=options.match
-            )
+        wanted = handlers.Wanted(
+            options.faults - tally.injected.total(),
+            end,
+            only=options.story,
+            match=options.match,
+            sample=options.sample,
         )
+        tally.merge(handlers.run(options.seed, wanted))
     _tell(tally, options, time.monotonic() - began)
     return 1 if tally.failures else 0
 
@@ -50,8 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _in_the_cloud(options: argparse.Namespace, deadline: float) -> Tally:
     """Run the second layer in a process of its own: it has threads."""
     told: list[Tally] = []
-    seconds = deadline - time.monotonic() + 900
-    forks = Forks(1, seconds, lambda _, heard: told.append(Tally.from_json(heard)))
+    silence = Tally(failures=[Failure("cloud", ["?"], "the second layer did not end", [])])
+    seconds = deadline - time.monotonic() + _SECONDS_BEYOND
+
+    def hear(_: object, heard: Any) -> None:
+        told.append(Tally.from_json(heard) if heard else silence)
+
+    forks = Forks(1, seconds, hear)
     if forks.spawn("cloud"):
         from tests.chaos import cloud
 
@@ -63,6 +73,7 @@ def _in_the_cloud(options: argparse.Namespace, deadline: float) -> Tally:
 
 def _tell(tally: Tally, options: argparse.Namespace, seconds: float) -> None:
     print(tally.table())
+    print(tally.places())
     injected, lost = tally.injected.total(), tally.lost.total()
     print(
         f"{injected} faults injected in {tally.stories} stories and {seconds:.0f} s, seed "
@@ -94,6 +105,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", choices=["handlers", "cloud"], help="one layer")
     parser.add_argument("--story", default="", help="part of the names of handler scenarios")
     parser.add_argument("--match", default="", help="all handler faults that are called so")
+    parser.add_argument("--sample", action="store_true", help="leave all handler faults to chance")
     parser.add_argument("--storm", type=int, default=50, help="datasets dropped at once")
     return parser.parse_args(arguments)
 

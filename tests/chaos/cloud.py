@@ -17,6 +17,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 from tests.chaos import invariants
 from tests.chaos.deployed import Deployed, deployed
+from tests.chaos.faults import StepFault
 from tests.chaos.report import Failure, Tally
 
 STATES = (
@@ -30,6 +31,7 @@ STATES = (
     "Register model",
 )
 _STORM = 50
+_MOST_RUNS = 16
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Campaign:
         why = ""
         try:
             yield name
-            self.cloud.until(lambda: not self.cloud.running, 600, "the runs did not end")
+            self.cloud.until(self._is_over, 900, "the runs did not end")
             self.cloud.weather.be(harm=0, kill=0)
             self._check()
         except (AssertionError, ClientError) as error:
@@ -71,6 +73,9 @@ class Campaign:
         seconds = time.monotonic() - began
         result = f"NOT SURVIVED: {why}" if why else "survived"
         self.on_progress(f"{about}: {injected.total()} faults in {seconds:.0f} s: {result}")
+
+    def _is_over(self) -> bool:
+        return not self.cloud.running and not self.cloud.messages
 
     def note(self, kind: str, count: int = 1) -> None:
         """Count what was done that no proxy did."""
@@ -104,18 +109,7 @@ class Campaign:
             return str(self.cloud.until(found, 10, "no run")[0])
         except AssertionError:
             self.cloud.tick()
-            return str(self.cloud.until(found, 60, "no run began")[0])
-
-    def _reach(self, run: str, state: str) -> bool:
-        """Wait until a run comes to a state; False when it has ended without coming there."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            if self.cloud.state_of(run) == state:
-                return True
-            if run not in self.cloud.running:
-                return False
-            time.sleep(0.05)
-        return False
+            return str(self.cloud.until(found, 180, "no run began")[0])
 
     # --- episodes
 
@@ -132,28 +126,59 @@ class Campaign:
             self.cloud.rng.shuffle(repeated)
             self.cloud.send(repeated, latest=10)
             self.note("event repeated, reordered or late", len(repeated))
+            # Else the bad weather would be over before the first event has arrived.
+            self._run()
 
-    def abort_in(self, state: str) -> None:
-        with self.episode(f"aborted in `{state}`", kill=0) as name:
-            self.cloud.weather.be(harm=0.03, kill=0, delay_seconds=0.1)
+    def uploads_in_every_state(self) -> None:
+        with self.episode("uploads in every state", kill=0) as name, self._slowly():
             self.cloud.upload(name)
-            run = self._run()
-            if self._reach(run, state):
-                self.cloud.abort(run)
-                self.note("execution aborted")
-            self.cloud.weather.be(harm=0.03, kill=0)
 
-    def upload_in(self, state: str) -> None:
-        with self.episode(f"uploads in `{state}`", kill=0) as name:
-            self.cloud.weather.be(harm=0.03, kill=0, delay_seconds=0.1)
-            self.cloud.upload(name)
-            run = self._run()
-            if self._reach(run, state):
+            def act(state: str, _: str) -> None:
                 self.cloud.upload(name)
-                self.cloud.upload(f"{name}-more")
+                self.cloud.upload(f"{name}-{STATES.index(state)}")
                 self.cloud.upload_the_same_again(name)
                 self.note("upload during a run", 3)
+                self._count_in(state, StepFault.UPLOAD_OF_ANOTHER, 3)
+
+            self._in_every_state(act)
+
+    def aborted_in_every_state(self) -> None:
+        with self.episode("aborted in every state", kill=0) as name, self._slowly():
+            self.cloud.upload(name)
+
+            def act(state: str, run: str) -> None:
+                self.cloud.abort(run)
+                self.note("execution aborted")
+                self._count_in(state, StepFault.RUN_ABORTED, 1)
+                # Else its dataset would wait for somebody to upload something.
+                self.cloud.upload(name)
+
+            self._in_every_state(act)
+
+    @contextmanager
+    def _slowly(self) -> Iterator[None]:
+        with self.cloud.jobs(seconds="1"):
+            self.cloud.weather.be(harm=0.03, kill=0, delay_seconds=0.1)
+            yield
             self.cloud.weather.be(harm=0.03, kill=0)
+
+    def _in_every_state(self, act: Callable[[str, str], None]) -> None:
+        """Do something in each state, in as many runs as that takes."""
+        left = list(STATES)
+        for _ in range(_MOST_RUNS):
+            if not left:
+                return
+            run = self._run()
+            while run in self.cloud.running and left:
+                state = self.cloud.state_of(run)
+                if state in left:
+                    left.remove(state)
+                    act(state, run)
+                time.sleep(0.05)
+        raise AssertionError(f"no run came to {left}")
+
+    def _count_in(self, state: str, kind: StepFault, count: int) -> None:
+        self.tally.by_state[f"{state}: {kind}"] += count
 
     def schedule_first(self) -> None:
         with self.episode("the schedule first, the events late") as name:
@@ -244,7 +269,8 @@ class Campaign:
 
 
 def run(seed: int, deadline: float, logs: Path, *, storm: int = _STORM) -> Tally:
-    """Go through all episodes, then bad weather until the deadline (of time.monotonic).
+    """Go through all episodes, however long they take, then bad weather until the deadline (of
+    time.monotonic).
 
     The local cloud's logs are left in ``logs`` when something was not survived.
     """
@@ -252,10 +278,13 @@ def run(seed: int, deadline: float, logs: Path, *, storm: int = _STORM) -> Tally
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with deployed(home, seed, _print) as cloud:
-            for tell in _episodes(Campaign(cloud, tally, _print), storm):
+            campaign = Campaign(cloud, tally, _print)
+            for tell in _episodes(campaign, storm):
+                tell()
+            for number in itertools.count(1):
                 if time.monotonic() > deadline:
                     break
-                tell()
+                campaign.bad_weather(number)
         if tally.failures:
             shutil.copytree(home / "log", logs, dirs_exist_ok=True)
     return tally
@@ -263,17 +292,14 @@ def run(seed: int, deadline: float, logs: Path, *, storm: int = _STORM) -> Tally
 
 def _episodes(campaign: Campaign, storm: int) -> Iterator[Callable[[], None]]:
     yield partial(campaign.storm, storm)
+    yield campaign.uploads_in_every_state
+    yield campaign.aborted_in_every_state
     yield campaign.schedule_first
     yield campaign.end_lost
     yield campaign.end_told_often
     for kind in ("training", "evaluation"):
         yield partial(campaign.job_stopped, kind)
         yield partial(campaign.job_broken, kind)
-    for state in STATES:
-        yield partial(campaign.upload_in, state)
-        yield partial(campaign.abort_in, state)
-    for number in itertools.count(1):
-        yield partial(campaign.bad_weather, number)
 
 
 def _print(text: str) -> None:

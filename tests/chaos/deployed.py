@@ -264,11 +264,11 @@ class Deployed:
             before = len(self.look().history)
             self.tick()
             time.sleep(3.0)
-            moved = self.running or self._messages or len(self.look().history) != before
+            moved = self.running or self.messages or len(self.look().history) != before
             quiet = 0 if moved else quiet + 1
 
     @property
-    def _messages(self) -> int:
+    def messages(self) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         names.append("ApproximateNumberOfMessagesDelayed")
         told = self.sqs.get_queue_attributes(QueueUrl=self.queues["upload"], AttributeNames=names)[
@@ -319,7 +319,7 @@ class Snapshot:
 
     @property
     def undelivered(self) -> Sequence[str]:
-        return ["a message"] * self._of._messages
+        return ["a message"] * self._of.messages
 
     @cached_property
     def dead(self) -> Sequence[str]:

@@ -42,7 +42,8 @@ class Explorer(Tamperer):
 
     def between(self) -> None:
         self._steps += 1
-        fault = self._offer(f"step {self._steps}", step_faults(self.world))
+        state = f" in `{self.world.state}`" if self.world.running else ""
+        fault = self._offer(f"step {self._steps}{state}", step_faults(self.world))
         if isinstance(fault, StepFault):
             self.quietly(lambda: do(fault, self.world))
 
@@ -116,6 +117,10 @@ def step_faults(world: World) -> list[StepFault]:
         kinds.append(StepFault.EVENTS_REORDERED)
     if world.queue or world.notices:
         kinds.append(StepFault.EVENTS_DELAYED)
+    if world.queue:
+        kinds.append(StepFault.UPLOADS_LOST)
+    if not world.by_hand:
+        kinds.append(StepFault.STARTED_BY_HAND)
     if world.ends:
         kinds.append(StepFault.ENDS_TENFOLD)
     if any(each.event in world.ends for each in world.notices):
@@ -173,6 +178,10 @@ def _lose_ends(world: World) -> None:
     world.notices = [each for each in world.notices if each.event not in world.ends]
 
 
+def _lose_uploads(world: World) -> None:
+    world.queue.clear()
+
+
 def _schedule_first(world: World) -> None:
     world.invoke_start({"detail-type": "Scheduled Event"}, "schedule first")
 
@@ -187,7 +196,9 @@ _TO_EVENTS: dict[StepFault, Callable[[World], None]] = {
     StepFault.ENDS_TENFOLD: _ends_tenfold,
     StepFault.EVENTS_REORDERED: _reorder,
     StepFault.EVENTS_DELAYED: _delay,
+    StepFault.UPLOADS_LOST: _lose_uploads,
     StepFault.END_LOST: _lose_ends,
+    StepFault.STARTED_BY_HAND: lambda world: world.start_by_hand(),
     StepFault.SCHEDULE_FIRST: _schedule_first,
     StepFault.PAUSED: lambda world: world.pause(minutes=30),
 }

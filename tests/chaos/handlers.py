@@ -16,11 +16,12 @@ from tests.chaos import invariants, people, retrain
 from tests.chaos.explorer import Explorer
 from tests.chaos.faults import Fault
 from tests.chaos.forks import Forks
+from tests.chaos.points import Point
 from tests.chaos.report import Failure, Tally
 from tests.chaos.scenarios import SCENARIOS, Scenario
 from tests.chaos.world import Tamperer, World
 
-_SECONDS_PER_STORY = 120.0
+_SECONDS_PER_STORY = 600.0
 _SECONDS_PER_GROUP = 7200.0
 _LOG_LINES = 80
 # One in so many copies gets more faults later on.
@@ -42,36 +43,63 @@ class _Share:
     end: float
     deadline: float
     match: str = ""
+    has_dues: bool = False
 
-    def has(self, scenario: str, number: int, about: str) -> bool:
+    def has(self, scenario: Scenario, number: int, point: Point, known: set[str]) -> bool:
+        """Tell whether a fault is taken; ``known`` are those that had to be, so far."""
+        if time.monotonic() >= self.deadline:
+            return False
         if self.match:
-            return self.match in about and time.monotonic() < self.deadline
-        hashed = zlib.crc32(f"{self.seed} {scenario} {number}".encode()) / 2**32
-        return self.begin <= hashed < self.end and time.monotonic() < self.deadline
+            return self.match in f"{point.where}: {point.kind}"
+        if self.has_dues and not known.issuperset(must := point.due(scenario.gone_through)):
+            known.update(must)
+            return True
+        hashed = zlib.crc32(f"{self.seed} {scenario.name} {number}".encode()) / 2**32
+        return self.begin <= hashed < self.end
 
 
-def run(seed: int, faults: int, *, deadline: float, only: str = "", match: str = "") -> Tally:
-    """Inject about so many faults, spread evenly over everything that can go wrong.
+@dataclass(frozen=True)
+class Wanted:
+    """How many faults at least, until when (of time.monotonic), and which.
 
-    ``deadline`` is one of time.monotonic, ``only`` a part of the names of scenarios; ``match``
-    takes all faults whose description holds it.
+    ``only`` is a part of the names of scenarios; ``match`` takes all faults whose description holds
+    it. A ``sample`` leaves all to chance.
     """
+
+    faults: int
+    deadline: float
+    only: str = ""
+    match: str = ""
+    sample: bool = False
+
+
+def run(seed: int, wanted: Wanted) -> Tally:
+    """Inject what must not be left to chance, then more, spread evenly over all there is."""
     tally = Tally()
-    scenarios = [each for each in SCENARIOS if only in each.name]
-    if match:
-        for group in _groups(scenarios):
-            tally.merge(_in_a_process(group, _Share(seed, 0, 0, deadline, match)))
-        return tally
+    deadline = wanted.deadline
+    scenarios = [each for each in SCENARIOS if wanted.only in each.name]
+    if wanted.match:
+        share = _Share(seed, 0, 0, deadline, match=wanted.match)
+        return _explore_groups(scenarios, share)
+    if not wanted.sample:
+        through = [each for each in scenarios if each.gone_through]
+        tally = _explore_groups(through, _Share(seed, 0, 0, deadline, has_dues=True))
     begin = 0.0
-    while (missing := faults - tally.injected.total()) > 0 and begin < 1:
+    while (missing := wanted.faults - tally.injected.total()) > 0 and begin < 1:
         points = _POINTS_PER_SCENARIO * len(scenarios)
         end = min(1.0, begin + max(0.001, missing / _FAULTS_PER_STORY / points))
         share = _Share(seed, begin, end, deadline)
-        for group in _groups(scenarios):
-            tally.merge(_in_a_process(group, share))
+        tally.merge(_explore_groups(scenarios, share))
         begin = end
         if tally.failures or time.monotonic() > deadline:
             break
+    return tally
+
+
+def _explore_groups(scenarios: Sequence[Scenario], share: _Share) -> Tally:
+    tally = Tally()
+    for group in _groups(scenarios):
+        tally.merge(_in_a_process(group, share))
     return tally
 
 
@@ -117,9 +145,10 @@ def _explore(scenario: Scenario, share: _Share) -> list[Any]:
     )
     world = World(share.seed, scenario.settings)
     is_copy: list[bool] = []
+    known: set[str] = set()
 
     def take(number: int, where: str, kind: Fault) -> bool:
-        if not share.has(scenario.name, number, f"{where}: {kind}"):
+        if not share.has(scenario, number, Point(where, kind), known):
             return False
         if not forks.spawn([where, str(kind)]):
             return False
@@ -167,6 +196,17 @@ def _tell(world: World, scenario: Scenario, explorer: Explorer) -> None:
         invariants.check_at_rest(world, unusable=scenario.unusable)
     if scenario.has_model:
         _go_on_unharmed(world, scenario)
+    _look_at_golden_sets(world)
+
+
+def _look_at_golden_sets(world: World) -> None:
+    """Whatever happened, the next look of the schedule registers all golden sets."""
+    world.tamperer = Tamperer()
+    world.invoke_start({"detail-type": "Scheduled Event"}, "schedule in the end")
+    for name in {key.split("/")[1] for key in world.keys("golden/")}:
+        found = world.item("GOLDEN", name)
+        assert found, f"the golden set {name} is not known"
+        assert found["state"] == "registered", f"the golden set {name}: {found}"
 
 
 def _go_on_unharmed(world: World, scenario: Scenario) -> None:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from tests.chaos.truth import JUDGED, Truth, Version
+from tests.chaos.truth import JUDGED, Execution, Truth, Version
 
 from retraining.decision import MOST_ATTEMPTS
 
@@ -15,7 +15,7 @@ _ENDED_WELL = {"trained", "rejected"}
 
 def check_always(truth: Truth) -> None:
     """Check what holds at any time."""
-    history = truth.history
+    history = _runs(truth)
     running = [each.name for each in history if each.status == "RUNNING"]
     assert len(running) <= 1, f"two runs overlap: {running}"
     assert len({each.name for each in history}) == len(history), "a run was started twice"
@@ -28,6 +28,10 @@ def check_always(truth: Truth) -> None:
         assert lock["run_id"] == name, f"run {name} goes on under the lock of {lock['run_id']}"
 
 
+def _runs(truth: Truth) -> list[Execution]:
+    return [each for each in truth.history if not each.by_hand]
+
+
 def check_at_rest(truth: Truth, *, unusable: frozenset[str] = frozenset()) -> None:
     """Check what holds when nothing more happens by itself."""
     check_always(truth)
@@ -37,6 +41,7 @@ def check_at_rest(truth: Truth, *, unusable: frozenset[str] = frozenset()) -> No
     for body in truth.dead:
         # None of ours is invalid but those that are no event at all.
         assert not body.startswith("{"), f"a good event ended as a dead letter: {body}"
+    _check_strays(truth)
     _check_plans(truth)
     _check_packages(truth)
     _check_sides(truth)
@@ -79,6 +84,14 @@ def _dataset(truth: Truth, name: str) -> dict[str, Any]:
 
 def _attempts(item: dict[str, Any]) -> int:
     return int(item.get("attempts", 0))
+
+
+def _check_strays(truth: Truth) -> None:
+    """Who does not hold the lock neither plans nor trains."""
+    for each in truth.history:
+        if each.by_hand:
+            assert each.status != "SUCCEEDED", f"{each.name} was let through"
+            assert not truth.keys(f"runs/{each.name}/"), f"{each.name} worked beside a run"
 
 
 def _check_plans(truth: Truth) -> None:

@@ -6,11 +6,14 @@ import io
 import zipfile
 from collections.abc import Sequence
 
+from tests.aws_environment import BUCKET, IMAGE, png
 from tests.chaos.truth import Version
-from tests.chaos.world import BUCKET, IMAGE, World, picture
+from tests.chaos.world import World
 
 LABELS = "labels/train.txt"
 LINES = 4
+_GOLDEN_LABELS = "labels/test.txt"
+_GOLDEN_ROWS = tuple((f"images/{number}.png", f"99{number}") for number in range(2))
 
 
 def approve_a_model(world: World) -> None:
@@ -53,12 +56,7 @@ def upload_images(world: World, dataset: str, *, numbers: Sequence[int]) -> None
 def upload_archive(world: World, dataset: str) -> None:
     """Upload the same as one archive."""
     rows = _next_version(world, dataset)
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for path, _ in rows:
-            archive.writestr(path, picture(f"{dataset}/{path}"))
-        archive.writestr(LABELS, "".join(f"{path}\t{text}\n" for path, text in rows))
-    world.put(f"incoming/{dataset}/all of it.zip", file.getvalue())
+    world.put(f"incoming/{dataset}/all of it.zip", _zipped(dataset, LABELS, rows))
 
 
 def upload_the_same_again(world: World, dataset: str) -> None:
@@ -70,14 +68,20 @@ def upload_the_same_again(world: World, dataset: str) -> None:
 
 def upload_golden(world: World, name: str) -> None:
     """Upload a golden set."""
-    rows = [(f"images/{number}.png", f"99{number}") for number in range(2)]
-    for path, _ in rows:
-        world.put(f"golden/{name}/{path}", picture(f"golden/{name}/{path}"))
-    world.put(f"golden/{name}/labels/test.txt", "".join(f"{p}\t{t}\n" for p, t in rows))
+    for path, _ in _GOLDEN_ROWS:
+        world.put(f"golden/{name}/{path}", png(f"golden/{name}/{path}"))
+    rows = "".join(f"{path}\t{text}\n" for path, text in _GOLDEN_ROWS)
+    world.put(f"golden/{name}/{_GOLDEN_LABELS}", rows)
+
+
+def upload_golden_archive(world: World, name: str) -> None:
+    """Upload the same as one archive."""
+    archive = _zipped(f"golden/{name}", _GOLDEN_LABELS, _GOLDEN_ROWS)
+    world.put(f"golden/{name}/all of it.zip", archive)
 
 
 def put_image(world: World, dataset: str, path: str) -> None:
-    world.put(f"incoming/{dataset}/{path}", picture(f"{dataset}/{path}"))
+    world.put(f"incoming/{dataset}/{path}", png(f"{dataset}/{path}"))
 
 
 def _next_version(world: World, dataset: str) -> list[tuple[str, str]]:
@@ -97,3 +101,12 @@ def _image(version: int, line: int) -> str:
 
 def _newest(world: World, dataset: str) -> Version:
     return [each for each in world.versions if each.dataset == dataset][-1]
+
+
+def _zipped(seed: str, label_file: str, rows: Sequence[tuple[str, str]]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path, _ in rows:
+            archive.writestr(path, png(f"{seed}/{path}"))
+        archive.writestr(label_file, "".join(f"{path}\t{text}\n" for path, text in rows))
+    return file.getvalue()

@@ -24,7 +24,11 @@ FAULTS = 120
 def test_a_small_campaign_is_survived() -> None:
     command = [sys.executable, "-m", "tests.chaos", "--only", "handlers", "--seed", "20261122"]
     done = subprocess.run(
-        [*command, "--faults", str(FAULTS)], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "--sample", "--faults", str(FAULTS)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seed 20261122" in done.stdout

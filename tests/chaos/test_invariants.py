@@ -111,3 +111,21 @@ def test_what_is_broken_at_rest_is_found(told: Told, found: str) -> None:
 
 def test_an_invalid_event_among_the_dead_letters_holds() -> None:
     invariants.check_at_rest(Told(dead=["this is no event"]))
+
+
+def test_an_execution_started_by_hand_that_was_let_through_is_found() -> None:
+    stray = Execution("by-hand-1", "SUCCEEDED", ("meters",), "Nothing to train")
+    with pytest.raises(AssertionError, match="was let through"):
+        invariants.check_at_rest(Told(history=[RUN, stray]))
+
+
+def test_an_execution_started_by_hand_that_worked_is_found() -> None:
+    stray = Execution("by-hand-1", "FAILED", ("meters",), "")
+    objects = {"runs/by-hand-1/validation.json": "{}"}
+    with pytest.raises(AssertionError, match="worked beside a run"):
+        invariants.check_at_rest(Told(history=[RUN, stray], objects=objects))
+
+
+def test_an_execution_started_by_hand_that_ended_at_once_holds() -> None:
+    stray = Execution("by-hand-1", "FAILED", ("meters",), "")
+    invariants.check_at_rest(Told(history=[RUN, stray]))

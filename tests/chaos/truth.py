@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 # What a person's uploads come to, once a run has judged a candidate.
+BY_HAND = "by-hand"
 JUDGED = frozenset({"Promoted", "Awaiting approval", "Rejected"})
 
 
@@ -28,6 +29,11 @@ class Execution:
     status: str
     datasets: tuple[str, ...]
     outcome: str
+
+    @property
+    def by_hand(self) -> bool:
+        """Tell an execution that a person started beside the event path."""
+        return self.name.startswith(BY_HAND)
 
     @classmethod
     def of(cls, name: str, status: str, given: str, output: str | None) -> Execution:

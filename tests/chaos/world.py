@@ -32,40 +32,26 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.s3.models import s3_backends
 from moto.sagemaker.models import sagemaker_backends
 from moto.stepfunctions.models import stepfunctions_backends
-from PIL import Image
+from tests.aws_environment import (
+    ACCOUNT,
+    BUCKET,
+    ENVIRONMENT,
+    MACHINE,
+    REGION,
+    TABLE,
+    make_resources,
+)
 from tests.chaos import wire as wires
 from tests.chaos.clock import CLOCK, Clock, rule_time
 from tests.chaos.faults import CallFault, HostLostError, KilledError
 from tests.chaos.inline_threads import run_threads_inline
-from tests.chaos.truth import Execution, Version
+from tests.chaos.truth import BY_HAND, Execution, Version
 
 from retraining.ledger_items import Pause
 
 # Handlers are modules of their own, as in a function's archive.
 sys.path.insert(0, str(Path(__file__).parents[2] / "functions"))
-REGION, ACCOUNT = "eu-central-1", "123456789012"
-BUCKET, TABLE = f"ocr-retrain-{ACCOUNT}-{REGION}", "ocr-retrain-ledger"
-MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:ocr-retrain-retrain"
-IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/ocr-retrain/inference:latest"
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_REGION": REGION,
-    "POWERTOOLS_SERVICE_NAME": "ocr-retrain",
-    "POWERTOOLS_METRICS_NAMESPACE": "OcrRetrain",
-    "POWERTOOLS_TRACE_DISABLED": "true",
-    "LOG_LEVEL": "CRITICAL",
-    "BUCKET": BUCKET,
-    "TABLE": TABLE,
-    "PREFIX": "ocr-retrain",
-    "MODEL_PACKAGE_GROUP": "ocr-retrain",
-    "ENDPOINT_NAME": "ocr-retrain",
-    "RETRAIN_STATE_MACHINE_ARN": MACHINE,
-    "INFERENCE_IMAGE": IMAGE,
-    "MIN_SLICE_LINES": "1",
-    "UPLOAD_WAIT_SECONDS": "300",
-}
+_OWN_ENVIRONMENT = {"LOG_LEVEL": "CRITICAL", "MIN_SLICE_LINES": "1", "UPLOAD_WAIT_SECONDS": "300"}
 MINUTE = 60.0
 VISIBILITY_SECONDS = 6 * MINUTE
 MOST_RECEIVES = 5
@@ -166,10 +152,10 @@ class World:
             _Process.moto.stop()
         os.environ.pop("AWS_ENDPOINT_URL", None)
         os.environ.pop("AWS_PROFILE", None)
-        os.environ.update({**ENVIRONMENT, **self.settings})
+        os.environ.update({**ENVIRONMENT, **_OWN_ENVIRONMENT, **self.settings})
         _Process.moto = mock_aws()
         _Process.moto.start()
-        self._make_resources()
+        make_resources(self.client)
         if not _Process.functions:
             boto3.DEFAULT_SESSION = wires.connect()
             for module in (inject, transfer):
@@ -187,28 +173,6 @@ class World:
         tokens = (f"{number:06x}" for number in range(1, 1_000_000))
         self.functions["start_retraining"].RECONCILER = replace(  # type: ignore[attr-defined]
             reconciler, token=lambda: next(tokens)
-        )
-
-    def _make_resources(self) -> None:
-        s3 = self.client("s3")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        self.client("dynamodb").create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-        )
-        self.client("sagemaker").create_model_package_group(ModelPackageGroupName="ocr-retrain")
-        self.client("stepfunctions").create_state_machine(
-            name="ocr-retrain-retrain",
-            definition=json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}),
-            roleArn=f"arn:aws:iam::{ACCOUNT}:role/ocr-retrain",
         )
 
     def client(self, name: str) -> Any:
@@ -304,7 +268,25 @@ class World:
 
     @property
     def running(self) -> list[str]:
-        return [each.name for each in self.executions if each.status == "RUNNING"]
+        """The runs that go on, but for executions that were started by hand."""
+        return [
+            each.name
+            for each in self.executions
+            if each.status == "RUNNING" and not each.name.startswith(BY_HAND)
+        ]
+
+    @property
+    def by_hand(self) -> list[str]:
+        return [each.name for each in self.executions if each.name.startswith(BY_HAND)]
+
+    def start_by_hand(self) -> None:
+        """Start an execution with the dataset that is there, as a person can."""
+        name = f"{BY_HAND}-{next(self._numbers)}"
+        given = {"run_id": name, "datasets": [self.versions[0].dataset]}
+        self.client("stepfunctions").start_execution(
+            stateMachineArn=MACHINE, name=name, input=json.dumps(given)
+        )
+        self._take_up_executions()
 
     def execution(self, name: str) -> Any:
         return next((each for each in self.executions if each.name == name), None)
@@ -379,7 +361,8 @@ class World:
 
     def _take_up_executions(self) -> None:
         for execution in self.executions:
-            if execution.status == "RUNNING" and execution.name not in self.players:
+            is_new = execution.name not in self.players
+            if execution.status == "RUNNING" and is_new:
                 execution.chaos_started_at = self.clock.now().isoformat()
                 self.players[execution.name] = self.play(self, execution.name)
 
@@ -500,9 +483,11 @@ class World:
         except StopIteration:
             self.players.pop(name, None)
         else:
-            self.state = state
+            if name in self.running:
+                self.state = state
             self.log.append(f"  {name} at {state}")
-            self.at_states.pop(state, lambda: None)()
+            if name in self.running:
+                self.at_states.pop(state, lambda: None)()
 
 
 _FUNCTIONS = (
@@ -609,11 +594,3 @@ def _object_created(stored: Any, size: int, sequencer: str) -> str:
             "detail": {"version": "0", "bucket": {"name": BUCKET}, "object": described},
         }
     )
-
-
-def picture(seed: str) -> bytes:
-    """Make an image whose bytes differ from seed to seed."""
-    noise = random.Random(seed).randbytes(64 * 16)
-    out = io.BytesIO()
-    Image.frombytes("L", (64, 16), noise).save(out, format="PNG")
-    return out.getvalue()

@@ -1,9 +1,7 @@
 """The functions' world for tests: an environment, a bucket, a table, a group and a machine."""
 
 import importlib
-import io
 import json
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,38 +14,27 @@ import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
-from PIL import Image
+from tests.aws_environment import (
+    ACCOUNT,
+    BUCKET,
+    ENVIRONMENT,
+    IMAGE,
+    MACHINE,
+    REGION,
+    TABLE,
+    make_resources,
+    png,
+)
 
 from retraining.ledger import Ledger
+from retraining.ledger_items import Run
 from retraining.storage import Bucket
 
+__all__ = ["ACCOUNT", "BUCKET", "ENVIRONMENT", "IMAGE", "MACHINE", "REGION", "TABLE", "png"]
+
 EVENTS = Path(__file__).parents[3] / "events"
-REGION = "eu-central-1"
-ACCOUNT = "123456789012"
-BUCKET = f"ocr-retrain-{ACCOUNT}-{REGION}"
-TABLE = "ocr-retrain-ledger"
-MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:ocr-retrain-retrain"
 RUN = "20261122-101545-3fa9c1"
 NOW = datetime(2026, 11, 22, 10, 15, 45, tzinfo=UTC)
-IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/ocr-retrain-inference:latest"
-
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_DEFAULT_REGION": REGION,
-    "AWS_REGION": REGION,
-    "POWERTOOLS_SERVICE_NAME": "ocr-retrain",
-    "POWERTOOLS_METRICS_NAMESPACE": "OcrRetrain",
-    "POWERTOOLS_TRACE_DISABLED": "true",
-    "LOG_LEVEL": "INFO",
-    "BUCKET": BUCKET,
-    "TABLE": TABLE,
-    "PREFIX": "ocr-retrain",
-    "MODEL_PACKAGE_GROUP": "ocr-retrain",
-    "ENDPOINT_NAME": "ocr-retrain",
-    "RETRAIN_STATE_MACHINE_ARN": MACHINE,
-    "INFERENCE_IMAGE": IMAGE,
-}
 
 
 @dataclass
@@ -93,27 +80,7 @@ def client(name: str) -> Any:  # noqa: ANN401  # one of many client classes
 @pytest.fixture
 def aws(environment: None) -> Iterator[None]:
     with mock_aws():
-        s3 = client("s3")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        client("dynamodb").create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-        )
-        client("sagemaker").create_model_package_group(ModelPackageGroupName="ocr-retrain")
-        client("stepfunctions").create_state_machine(
-            name="ocr-retrain-retrain",
-            definition=json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}),
-            roleArn=f"arn:aws:iam::{ACCOUNT}:role/ocr-retrain",
-        )
+        make_resources(client)
         yield
 
 
@@ -157,14 +124,6 @@ def event(name: str) -> dict[str, Any]:
     return loaded
 
 
-def png(seed: int, size: tuple[int, int] = (64, 16)) -> bytes:
-    """Make an image whose bytes differ from seed to seed."""
-    noise = random.Random(seed).randbytes(size[0] * size[1])
-    out = io.BytesIO()
-    Image.frombytes("L", size, noise).save(out, format="PNG")
-    return out.getvalue()
-
-
 def put(key: str, body: bytes | str) -> str:
     """Upload an object and return its ETag."""
     data = body.encode() if isinstance(body, str) else body
@@ -182,6 +141,12 @@ def item(pk: str, sk: str) -> dict[str, Any] | None:
     found = client("dynamodb").get_item(TableName=TABLE, Key=key).get("Item")
     read = TypeDeserializer().deserialize
     return {name: read(value) for name, value in found.items()} if found else None
+
+
+def begin(*datasets: str, run_id: str = RUN) -> None:
+    """Let the ledger know of an active run."""
+    ledger = importlib.import_module("retraining.clients").ledger()
+    ledger.begin_run(Run(run_id, "arn:execution", datasets, NOW))
 
 
 def drop(

@@ -13,7 +13,7 @@ import pytest
 from retraining.images import box_fault, check_image
 from retraining.ledger import Ledger
 
-from .conftest import BUCKET, NOW, RUN, approved_package, drop, get, item, png, put
+from .conftest import BUCKET, NOW, RUN, approved_package, begin, drop, get, item, png, put
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 SQUARE = [[2, 2], [40, 2], [40, 20], [2, 20]]
@@ -22,6 +22,7 @@ SQUARE = [[2, 2], [40, 2], [40, 20], [2, 20]]
 def validate(invoke: Invoke, *datasets: str, waited: float = 0) -> tuple[dict[str, Any], Any]:
     started = datetime.now(UTC) - timedelta(seconds=waited)
     request = {"run_id": RUN, "datasets": list(datasets), "started_at": started.isoformat()}
+    begin(*datasets)
     answer = invoke("validate_dataset", request)
     return answer, json.loads(get(f"runs/{RUN}/validation.json"))
 

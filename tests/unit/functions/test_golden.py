@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from retraining import golden
 from retraining.golden import GoldenKeeper, load_golden_sets
 from retraining.ledger import Ledger
 from retraining.ledger_items import Golden
 from retraining.normalization import Normalization
 from retraining.storage import Content
 
-from .conftest import BUCKET, RUN, Clock, client, drop, get, png, put
+from .conftest import BUCKET, RUN, Clock, begin, client, drop, event, get, png, put
+from .test_archives import zipped
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 AS_THEY_ARE = Normalization()
@@ -157,7 +159,7 @@ def test_a_small_function_leaves_much_to_the_next_run(
         put(f"golden/general/images/{number}.png", png(number) + b"\0" * much.padding)
     rows = "".join(f"images/{number}.png\tx\n" for number in range(much.images))
     put("golden/general/labels/test.txt", rows)
-    keeper.refresh(quick=True)
+    keeper.refresh(quick=lambda: True)
     assert (only(ledger).state, only(ledger).reason) == (
         "receiving",
         "It is read with the next run.",
@@ -200,3 +202,123 @@ def test_texts_are_normalised_when_they_are_read_and_kept_as_they_are(
     assert texts(keeper) == {"general": ["Cafe\u0301"]}
     composed = load_golden_sets(keeper.bucket, keeper.ledger, Normalization.parse("compose"))
     assert composed[0].lines[0].text == "Caf\u00e9"
+
+
+def packed(count: int, *, labels: bool = True) -> bytes:
+    files: dict[str, bytes] = {f"images/{each}.png": png(each) for each in range(count)}
+    if labels:
+        rows = "".join(f"images/{each}.png\tline {each}\n" for each in range(count))
+        files["labels/test.txt"] = rows.encode()
+    return zipped(files)
+
+
+def quickly() -> bool:
+    return True
+
+
+@pytest.mark.parametrize("name", ["set.zip", "below/a folder/set.zip"])
+def test_an_archive_is_unpacked_and_registered_at_once(
+    keeper: GoldenKeeper, ledger: Ledger, name: str
+) -> None:
+    put(f"golden/general/{name}", packed(3))
+    keeper.refresh(quick=quickly)
+    assert (only(ledger).state, only(ledger).lines) == ("registered", 3)
+    assert texts(keeper) == {"general": ["line 0", "line 1", "line 2"]}
+
+
+def test_what_is_wrong_with_an_archive_is_in_the_report(
+    keeper: GoldenKeeper, ledger: Ledger
+) -> None:
+    put("golden/general/a.zip", zipped({"../out.png": png(1)}))
+    put("golden/general/b.zip", packed(2))
+    keeper.refresh(quick=quickly)
+    assert (only(ledger).state, only(ledger).lines) == ("registered", 2)
+    assert [each["code"] for each in report("general")["problems"]] == ["outside_archive"]
+
+
+def test_a_dataset_and_a_golden_set_of_one_name_unpack_apart(
+    keeper: GoldenKeeper, invoke: Invoke
+) -> None:
+    put("golden/meters/all.zip", packed(3))
+    put("incoming/meters/all.zip", packed(3))
+    begin("meters")
+    invoke("unpack_archives", {"run_id": RUN, "datasets": ["meters"]})
+    keeper.refresh()
+    (golden,) = load_golden_sets(keeper.bucket, keeper.ledger, AS_THEY_ARE)
+    folders = {each.key.split("/")[2] for each in golden.lines}
+    assert len(folders) == 1
+    assert folders.pop().startswith("golden-")
+
+
+def test_a_large_archive_is_left_to_the_next_run(
+    keeper: GoldenKeeper, ledger: Ledger, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(golden, "_MOST_PACKED_AT_ONCE", 100)
+    put("golden/general/set.zip", packed(3))
+    for _ in range(2):
+        keeper.refresh(quick=quickly)
+    assert (only(ledger).state, only(ledger).reason) == (
+        "receiving",
+        "It is read with the next run.",
+    )
+    begin("meters")
+    invoke("unpack_archives", {"run_id": RUN, "datasets": ["meters"]})
+    keeper.refresh()
+    assert (only(ledger).state, only(ledger).lines) == ("registered", 3)
+
+
+def test_an_archive_that_came_after_the_unpacking_is_not_rejected(
+    keeper: GoldenKeeper, ledger: Ledger, clock: Clock
+) -> None:
+    put("golden/general/set.zip", packed(3))
+    keeper.refresh()
+    clock.forward(100_000)
+    keeper.refresh()
+    assert only(ledger).state == "receiving"
+
+
+def test_out_of_time_the_rest_is_left_and_nothing_forgotten(
+    keeper: GoldenKeeper, ledger: Ledger
+) -> None:
+    for name in ("a", "b", "c"):
+        upload(name, 1)
+    for looks, known in (
+        [0, []],
+        [1, ["a"]],
+        [2, ["a", "b"]],
+        [9, ["a", "b", "c"]],
+        [0, ["a", "b", "c"]],
+    ):
+        moments = iter([True] * looks)
+        keeper.refresh(quick=lambda left=moments: next(left, False))
+        assert [each.name for each in ledger.golden_sets()] == known
+
+
+def test_a_set_whose_name_no_file_can_have_is_rejected(
+    keeper: GoldenKeeper, ledger: Ledger
+) -> None:
+    upload("x" * 101, 1)
+    keeper.refresh()
+    assert only(ledger).state == "rejected"
+    assert "rename it" in only(ledger).reason
+
+
+def test_a_storm_of_golden_files_is_looked_at_once(
+    invoke: Invoke, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload("general", 2)
+    batch = event("sqs_s3_object_created.json")
+    body = json.loads(batch["Records"][0]["body"])
+    body["detail"]["object"]["key"] = "golden/general/labels/test.txt"
+    batch["Records"] = [{**batch["Records"][0], "body": json.dumps(body)} for _ in range(50)]
+    looks: list[object] = []
+    lying = golden._lying
+    monkeypatch.setattr(golden, "_lying", lambda *given: looks.append(given) or lying(*given))
+    assert invoke("start_retraining", batch) == {"batchItemFailures": []}
+    assert (len(looks), only(ledger).state) == (1, "registered")
+
+
+def test_the_schedule_looks_at_golden_sets_nobody_announced(invoke: Invoke, ledger: Ledger) -> None:
+    upload("general", 2)
+    invoke("start_retraining", event("scheduled.json"))
+    assert only(ledger).state == "registered"

@@ -15,7 +15,7 @@ from retraining.ledger_items import Seen
 from retraining.shards import write_shards
 from retraining.storage import Bucket, Content, NoSuchObjectError
 
-from .conftest import BUCKET, NOW, RUN, Clock, approved_package, drop, get, item, png, put
+from .conftest import BUCKET, NOW, RUN, Clock, approved_package, begin, drop, get, item, png, put
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 OTHER_RUN = "20261123-101545-3fa9c1"
@@ -73,7 +73,7 @@ def test_shared_out_images_come_to_the_same_lines_and_report(
     found = [invoke("check_images", {"run_id": RUN, "shard": each}) for each in shards]
     assert sum(each["checked"] for each in found) == 94
     assert sum(each["unreadable"] for each in found) == 2
-    answer = invoke("finish_validation", {"run_id": RUN, "datasets": ["meters", "plates"]})
+    answer = invoke("finish_validation", {"run_id": RUN})
     assert written(RUN) == before
     assert {**answer, "report": ""} == {**alone, "report": ""}
     reports = [json.loads(get(s3_layout.validation_report(each))) for each in (RUN, OTHER_RUN)]
@@ -87,11 +87,12 @@ def test_uploads_are_taken_when_the_validation_is_finished_and_not_before(
     drop("meters", 30)
     drop("plates", 1)
     ledger.record_upload(Seen("meters", "labels/train.txt", "seen", "01", 1, ""), NOW)
+    begin("meters", "plates")
     validated(clients, RUN, 10)
     assert len(ledger.pending_uploads()) == 1
     for shard in json.loads(get(f"runs/{RUN}/images/shards.json")):
         invoke("check_images", {"run_id": RUN, "shard": shard})
-    invoke("finish_validation", {"run_id": RUN, "datasets": ["meters", "plates"]})
+    invoke("finish_validation", {"run_id": RUN})
     assert ledger.pending_uploads() == ()
     dataset = item("DATASET", "meters")
     assert dataset is not None
@@ -106,7 +107,7 @@ def test_a_shard_that_was_not_checked_is_not_passed_over(
     validated(clients, RUN, 10)
     invoke("check_images", {"run_id": RUN, "shard": "00000"})
     with pytest.raises(NoSuchObjectError, match=r"00001\.checked\.jsonl"):
-        invoke("finish_validation", {"run_id": RUN, "datasets": ["meters", "plates"]})
+        invoke("finish_validation", {"run_id": RUN})
 
 
 def test_an_image_deleted_while_shards_are_checked_is_reported(
@@ -118,7 +119,7 @@ def test_an_image_deleted_while_shards_are_checked_is_reported(
     clients.bucket()._client.delete_object(Bucket=BUCKET, Key="incoming/meters/images/3.png")
     for shard in json.loads(get(f"runs/{RUN}/images/shards.json")):
         invoke("check_images", {"run_id": RUN, "shard": shard})
-    answer = invoke("finish_validation", {"run_id": RUN, "datasets": ["meters", "plates"]})
+    answer = invoke("finish_validation", {"run_id": RUN})
     (problem,) = answer["problems"]
     assert problem["code"] == "unreadable_image"
     assert "deleted while" in problem["first"][0]
@@ -143,7 +144,7 @@ def test_what_one_function_has_no_time_for_is_shared_out(
     left = get(f"runs/{RUN}/images/00000.jsonl").splitlines()
     assert 0 < len(left) < 600
     invoke("check_images", {"run_id": RUN, "shard": "00000"})
-    finished = invoke("finish_validation", {"run_id": RUN, "datasets": ["meters"]})
+    finished = invoke("finish_validation", {"run_id": RUN})
     assert finished["train_lines"] + finished["holdout_lines"] == 600
     assert finished["problems"] == []
 

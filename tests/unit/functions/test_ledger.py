@@ -145,6 +145,48 @@ def test_a_file_read_before_its_event_came_is_not_pending_afterwards(ledger: Led
     assert not upload(ledger).last_seen_same_at
 
 
+FOUND = replace(SECOND, sequencer="")
+
+
+def test_what_was_found_without_an_event_is_pending_and_wakes_its_dataset(ledger: Ledger) -> None:
+    assert ledger.record_found(FOUND, None, NOW)
+    assert upload(ledger).pending
+    assert dataset(ledger).has_news
+
+
+def test_the_event_of_what_was_found_before_it_is_no_news(ledger: Ledger) -> None:
+    ledger.record_found(FOUND, None, NOW)
+    news = dataset(ledger).news
+    assert ledger.record_upload(SECOND, NOW)
+    assert (upload(ledger).etag, dataset(ledger).news) == ("e2", news)
+    assert not ledger.record_upload(FIRST, NOW)
+
+
+def test_a_version_of_which_no_event_told_is_found(ledger: Ledger) -> None:
+    ledger.record_upload(FIRST, NOW)
+    begin(ledger)
+    ledger.take_upload("meters", FIRST.relative, read_etag="e1", known_etag="e1", run_id=RUN)
+    assert ledger.record_found(FOUND, upload(ledger), NOW)
+    assert (upload(ledger).etag, upload(ledger).pending) == ("e2", True)
+
+
+def test_what_was_found_gives_way_to_an_event_that_came_meanwhile(ledger: Ledger) -> None:
+    ledger.record_upload(FIRST, NOW)
+    known = upload(ledger)
+    third = replace(SECOND, etag="e3", sequencer="03")
+    ledger.record_upload(third, NOW)
+    assert not ledger.record_found(FOUND, known, NOW)
+    assert upload(ledger).etag == "e3"
+
+
+def test_the_search_goes_on_where_it_was_and_does_not_go_back(ledger: Ledger) -> None:
+    assert ledger.searched_up_to() == ""
+    ledger.note_search("", "incoming/m", NOW)
+    assert ledger.searched_up_to() == "incoming/m"
+    ledger.note_search("", "incoming/a", NOW)
+    assert ledger.searched_up_to() == "incoming/m"
+
+
 def test_a_count_of_an_older_version_is_not_kept(ledger: Ledger) -> None:
     ledger.record_upload(FIRST, NOW)
     counted = upload(ledger)
@@ -265,11 +307,6 @@ def test_a_function_that_outlives_its_run_cannot_pull_the_dataset_back(ledger: L
     assert found.missing == 0
 
 
-def test_an_execution_started_by_hand_is_heard_of(ledger: Ledger) -> None:
-    ledger.record_lines(written(), "by-hand", NOW)
-    assert (dataset(ledger).state, dataset(ledger).run_id) == ("in_run", "by-hand")
-
-
 def test_missing_images_are_told_until_the_lines_are_written(ledger: Ledger) -> None:
     begin(ledger)
     ledger.record_missing("meters", 3, RUN, NOW)
@@ -314,6 +351,13 @@ def test_the_last_decision_can_be_read(ledger: Ledger) -> None:
     decided = Decided("wait", "2 of 5 lines", ("meters",), "", "2026")
     ledger.note_decision(decided)
     assert ledger.last_decision() == decided
+
+
+def test_an_older_decision_does_not_replace_a_later_one(ledger: Ledger) -> None:
+    later = Decided("idle", "", (), "", "2026-11-22T10:15:46.000+00:00")
+    ledger.note_decision(later)
+    ledger.note_decision(replace(later, action="start", decided_at="2026-11-22T10:15:45.000+00:00"))
+    assert ledger.last_decision() == later
 
 
 def test_golden_sets_are_listed_by_name_until_they_are_removed(ledger: Ledger) -> None:

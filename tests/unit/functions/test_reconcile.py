@@ -365,24 +365,6 @@ def test_news_that_came_before_a_failure_start_another_run(path: EventPath) -> N
     assert path.machine.datasets(second) == ["meters"]
 
 
-def test_an_execution_started_by_hand_is_not_overlapped(path: EventPath) -> None:
-    given = json.dumps({"run_id": "by-hand", "datasets": ["meters"]})
-    path.put("meters", "meters-1")
-    path.machine.start_execution(stateMachineArn="arn", name="by-hand", input=given)
-    path.validate("by-hand")
-    path.put("plates", "plates-1")
-    path.deliver(path.bucket["plates"])
-    assert path.machine.running == ["by-hand"]
-    path.clock.forward(60)
-    path.end("by-hand")
-    path.schedule()
-    (run_id,) = path.machine.running
-    assert path.machine.datasets(run_id) == ["plates"]
-    dataset = path.ledger.dataset("meters")
-    assert dataset
-    assert dataset.state == "trained"
-
-
 def test_a_dataset_left_in_a_run_that_is_over_does_not_block_the_others(path: EventPath) -> None:
     run_id = first_run(path)
     path.validate(run_id)

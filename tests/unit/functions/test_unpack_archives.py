@@ -18,10 +18,11 @@ from retraining.bounded_uploads import BoundedUploads
 from retraining.storage import Bucket, StoredObject
 from retraining.unpacking import Unpacker
 
-from .conftest import BUCKET, RUN, client, get, put
+from .conftest import BUCKET, RUN, begin, client, get, put
 from .test_archives import FILES, tarred, zipped
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
+METERS = s3_layout.drop_root("meters")
 REQUEST = {"run_id": RUN, "datasets": ["meters"]}
 
 
@@ -39,6 +40,11 @@ def index(relative: str, etag: str, dataset: str = "meters") -> dict[str, Any]:
         get(s3_layout.archive_index(dataset, s3_layout.archive_id(relative, etag)))
     )
     return found
+
+
+@pytest.fixture(autouse=True)
+def active(aws: None) -> None:
+    begin("meters")
 
 
 @pytest.fixture
@@ -180,7 +186,7 @@ def test_a_large_text_file_is_written_in_parts_or_not_at_all(
     if damaged:
         archive[19_000_000] ^= 1
     etag = put("incoming/meters/week.zip", bytes(archive))
-    answer = Unpacker(bucket).unpack(["meters"], lambda: True)
+    answer = Unpacker(bucket).unpack([METERS], lambda: True)
     assert answer["members"] == (not damaged)
     written = keys(members("week.zip", etag))
     assert written == ([] if damaged else [members("week.zip", etag) + "labels.txt"])
@@ -202,7 +208,7 @@ def test_what_does_not_fit_into_one_call_goes_on_in_the_next(
     while True:
         calls += 1
         moments = iter([True] * (calls * 6))
-        answer = Unpacker(bucket).unpack(["meters"], lambda it=moments: next(it, False))  # type: ignore[misc]
+        answer = Unpacker(bucket).unpack([METERS], lambda it=moments: next(it, False))  # type: ignore[misc]
         if not answer["unfinished"]:
             break
         assert answer["archives"] <= 1
@@ -239,13 +245,13 @@ def test_a_function_that_is_killed_anywhere_loses_nothing(bucket: Bucket) -> Non
             client("s3").delete_object(Bucket=BUCKET, Key=each)
         try:
             Unpacker(Bucket(DiesAt(boto3.client("s3"), call), BUCKET)).unpack(  # type: ignore[arg-type]
-                ["meters"], lambda: True
+                [METERS], lambda: True
             )
         except KilledError:
             killed += 1
         else:
             break
-        answer = Unpacker(bucket).unpack(["meters"], lambda: True)
+        answer = Unpacker(bucket).unpack([METERS], lambda: True)
         assert answer == {"archives": 1, "members": 5, "problems": 0, "unfinished": False}
         assert sorted(keys(members("week.zip", etag))) == sorted(
             members("week.zip", etag) + name for name in FILES
@@ -264,9 +270,9 @@ def test_an_archive_that_is_replaced_meanwhile_is_read_anew(bucket: Bucket) -> N
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Bucket, "list", replaced_after_listing)
-        assert Unpacker(bucket).unpack(["meters"], lambda: True)["unfinished"] is True
+        assert Unpacker(bucket).unpack([METERS], lambda: True)["unfinished"] is True
     assert keys("extracted/") == []
-    assert Unpacker(bucket).unpack(["meters"], lambda: True)["members"] == 1
+    assert Unpacker(bucket).unpack([METERS], lambda: True)["members"] == 1
 
 
 def test_a_refusal_of_s3_is_no_fault_of_the_archive(
@@ -279,7 +285,7 @@ def test_a_refusal_of_s3_is_no_fault_of_the_archive(
 
     monkeypatch.setattr(Bucket, "read_part", slow_down)
     with pytest.raises(SourceError, match="SlowDown"):
-        Unpacker(bucket).unpack(["meters"], lambda: True)
+        Unpacker(bucket).unpack([METERS], lambda: True)
     assert keys("extracted/") == []
 
 

@@ -14,7 +14,7 @@ from retraining.ledger import Ledger
 from retraining.ledger_items import Seen
 from retraining.storage import Content
 
-from .conftest import BUCKET, NOW, RUN, approved_package, client, drop, get, item, png, put
+from .conftest import BUCKET, NOW, RUN, approved_package, begin, client, drop, get, item, png, put
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -38,6 +38,7 @@ def record(ledger: Ledger, dataset: str, relative: str, etag: str, sequencer: st
 
 def test_a_good_dataset_is_split_and_written(invoke: Invoke) -> None:
     drop("meters", 70)
+    begin("meters")
     answer = invoke("validate_dataset", request("meters"))
     assert answer["complete"] is True
     assert answer["reason"] == ""
