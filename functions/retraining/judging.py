@@ -3,10 +3,10 @@
 from typing import TypedDict
 
 from retraining import s3_layout
-from retraining.evaluation import slices_of
-from retraining.promotion import Rule, judge
+from retraining.evaluation import no_evaluation, read_evaluation
+from retraining.promotion import Policy, judge
 from retraining.settings import Settings
-from retraining.storage import Bucket
+from retraining.storage import Bucket, NoSuchObjectError
 
 
 class Judged(TypedDict):
@@ -21,16 +21,21 @@ class Judged(TypedDict):
 def judge_candidate(run_id: str, bucket: Bucket, settings: Settings) -> Judged:
     """Apply the promotion rule to a run's evaluation and write verdict.json.
 
-    Raises EvaluationError when the evaluation cannot be judged, NoSuchObjectError without one.
+    Raises EvaluationError when there is no evaluation, or one that cannot be judged.
     """
-    rule = Rule(
+    policy = Policy(
         min_gain=settings.min_gain,
         max_drop=settings.max_drop,
         min_slice_lines=settings.min_slice_lines,
         significance=settings.significance,
+        absolute_floor=settings.absolute_floor,
+        max_latency_factor=settings.max_latency_factor,
     )
-    slices = slices_of(bucket.read_json(s3_layout.evaluation(run_id)), run_id)
-    verdict = judge(slices, rule)
+    try:
+        content = bucket.read(s3_layout.evaluation(run_id)).body
+    except NoSuchObjectError as error:
+        raise no_evaluation(run_id) from error
+    verdict = judge(read_evaluation(content, run_id), policy)
     return {
         "promote": verdict.promote,
         "headline": verdict.headline,

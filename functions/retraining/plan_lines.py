@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from retraining.lines import Line, format_line, rank
+from retraining.lines import Line, format_line, format_points, rank
 from retraining.planning import EvaluationSlice, choose_dev, replay_lines, share_evenly
 from retraining.workspace import open_database
 
@@ -51,14 +51,24 @@ class PlanLines:
         return count
 
     def add_slice(
-        self, kind: str, name: str, lines: Iterable[Line], *, only_existing: bool = False
+        self, kind: str, name: str, lines: Iterable[Line], most: int, *, only_existing: bool = False
     ) -> int:
-        """Take an evaluation set; one without lines is left out."""
-        count = self._add(_SLICE, lines, only_existing=only_existing)
+        """Take at most so many lines of an evaluation set; one without lines is left out.
+
+        The lines are the same ones in every run, also when the set has grown: those of lowest rank.
+        """
+        available = self._add(_SLICE, lines, only_existing=only_existing)
+        self._db.execute(
+            "DELETE FROM lines WHERE id IN (SELECT id FROM lines WHERE part = ?"
+            " ORDER BY rank, id LIMIT -1 OFFSET ?)",
+            (_SLICE, most),
+        )
+        count = min(available, most)
         if count:
-            self._slices.append(EvaluationSlice(name, kind, count))
+            self._slices.append(EvaluationSlice(name, kind, count, available))
             self._db.execute(
-                "UPDATE lines SET part = ? WHERE part = ?", (self._slices[-1].file, _SLICE)
+                "UPDATE lines SET part = ?, rank = '' WHERE part = ?",
+                (self._slices[-1].file, _SLICE),
             )
         return count
 
@@ -89,7 +99,7 @@ class PlanLines:
             "INSERT INTO lines (part, source, key, rank, row) SELECT ?1, ?2, ?3, ?4, ?5"
             + condition,
             (
-                (part, self._sources, each.key, _rank(part, each.key, salt), format_line(each))
+                (part, self._sources, each.key, _rank(part, each, salt), format_line(each))
                 for each in lines
             ),
         )
@@ -175,6 +185,9 @@ def new_plan_lines() -> Iterator[PlanLines]:
             lines.close()
 
 
-def _rank(part: str, key: str, salt: str) -> str:
+def _rank(part: str, line: Line, salt: str) -> str:
     # Only what is sampled is ordered; everything else stays in the order of its files.
-    return rank(key, salt) if part == _EARLIER else ""
+    if part == _SLICE:
+        # Lines of one page are alike, so they are chosen one by one. A corrected text changes none.
+        return rank(f"{line.key}\t{format_points(line.points)}")
+    return rank(line.key, salt) if part == _EARLIER else ""

@@ -10,6 +10,7 @@ DEV_PERCENT = 10
 MOST_DEV_IMAGES = 200
 DEFAULT_REPLAY_RATIO = 0.7
 _SPACE = 16**8
+_TENFOLD = 10
 
 
 class PlanningError(Exception):
@@ -27,11 +28,15 @@ class GoldenSet:
 
 @dataclass(frozen=True)
 class EvaluationSlice:
-    """One evaluation set and its number of lines: ``kind`` is new, old or golden."""
+    """One evaluation set and its number of lines: ``kind`` is new, old or golden.
+
+    ``available`` is how many there were before some of them were chosen.
+    """
 
     name: str
     kind: str
     lines: int
+    available: int
 
     @property
     def file(self) -> str:
@@ -40,7 +45,22 @@ class EvaluationSlice:
 
     def as_json(self) -> dict[str, str | int]:
         """Give its part of the list that the evaluation job reads."""
-        return {"name": self.name, "kind": self.kind, "file": self.file, "lines": self.lines}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "file": self.file,
+            "lines": self.lines,
+            "available": self.available,
+        }
+
+
+def most_slice_lines(kind: str, most_old: int) -> int:
+    """Tell how many lines of an evaluation set are read.
+
+    New lines decide on the gain, and golden ones are what must never get worse: they are sampled
+    only where the next line tells nothing more.
+    """
+    return most_old if kind == "old" else _TENFOLD * most_old
 
 
 def choose_dev(images: Iterable[str]) -> frozenset[str]:

@@ -1,88 +1,84 @@
-"""The rule that decides whether a candidate replaces the champion. Pure.
+"""The rule that decides whether a candidate replaces the champion. Pure; see docs/evaluation.md.
 
 A candidate is promoted when it reads the new data better, by enough and by more than luck
-explains, and reads nothing it knew before noticeably worse.
+explains, reads nothing noticeably worse, and takes no longer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-ABSOLUTE_FLOOR = 0.5
+from retraining import verdict_sentences as say
+from retraining.chance import difference_interval, drop_bound, loss_by_chance, mcnemar, wilson
+from retraining.measured import Evaluation, Latency, Slice, pool
+
+# A drop of so many times what is allowed counts as soon as chance does not explain it in that set
+# alone; a smaller one must be certain enough for all sets together.
+LARGE_DROP = 3
+# A pause of the machine weighs little among so many lines.
+TIMED_LINES = 200
 # Differences are ratios of line counts: 2 of 200 lines must count as exactly 0.01.
 _TOLERANCE = 1e-9
 
+_NOT_ENOUGH = "which is not enough"
+_LOST = "but what the model knew before got worse"
+_NEW_LOST = "but some of the new data is read worse"
+_SLOW = "but reading takes too long"
+
 
 @dataclass(frozen=True)
-class Rule:
-    """The thresholds; gains and drops are fractions of lines read exactly."""
+class Policy:
+    """The thresholds; gains and drops are fractions of lines read exactly.
+
+    ``max_latency_factor`` is how many times as long as the champion a candidate may take, 0 for
+    any; ``absolute_floor`` is asked for where there is no champion to compare with.
+    """
 
     min_gain: float
     max_drop: float
     min_slice_lines: int
     significance: float
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One evaluation set, both models on the same lines. No champion: its counts are 0."""
-
-    name: str
-    kind: str
-    both_right: int
-    only_champion_right: int
-    only_candidate_right: int
-    both_wrong: int
-    has_champion: bool = True
-
-    @property
-    def lines(self) -> int:
-        """Lines that both models read."""
-        return (
-            self.both_right + self.only_champion_right + self.only_candidate_right + self.both_wrong
-        )
-
-    @property
-    def champion(self) -> float | None:
-        """The share of lines the champion reads exactly."""
-        if not self.has_champion:
-            return None
-        return _share(self.both_right + self.only_champion_right, self.lines)
-
-    @property
-    def candidate(self) -> float:
-        """The share of lines the candidate reads exactly."""
-        return _share(self.both_right + self.only_candidate_right, self.lines)
-
-    @property
-    def gain(self) -> float:
-        """Candidate minus champion."""
-        return _share(self.only_candidate_right - self.only_champion_right, self.lines)
+    absolute_floor: float = 0.5
+    max_latency_factor: float = 2.0
 
 
 @dataclass(frozen=True)
 class SliceVerdict:
-    """What one evaluation set says about the candidate."""
+    """What one evaluation set says about the candidate.
+
+    ``dropped`` when it is read worse than is allowed, ``doubtful`` when that may be bad luck.
+    """
 
     slice: Slice
     passed: bool
     sentence: str
     p_value: float | None = None
+    dropped: bool = False
+    doubtful: bool = False
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, policy: Policy) -> dict[str, Any]:
         """Give the shape verdict.json holds."""
+        each = self.slice
         about: dict[str, Any] = {
-            "name": self.slice.name,
-            "kind": self.slice.kind,
-            "lines": self.slice.lines,
-            "champion_exact_match": self.slice.champion,
-            "candidate_exact_match": self.slice.candidate,
-            "difference": self.slice.gain if self.slice.has_champion else None,
+            "name": each.name,
+            "kind": each.kind,
+            "lines": each.lines,
+            "champion_exact_match": each.champion,
+            "candidate_exact_match": each.candidate,
+            "candidate_interval": wilson(each.candidate_right, each.lines),
+            "difference": None,
             "passed": self.passed,
             "sentence": self.sentence,
         }
         if self.p_value is not None:
             about["p_value"] = self.p_value
+        if each.has_champion:
+            changed = each.only_champion_right, each.only_candidate_right
+            about["difference"] = each.gain
+            about["champion_interval"] = wilson(each.champion_right, each.lines)
+            about["confidence_interval"] = difference_interval(*changed, each.lines)
+            if each.kind != "new":
+                about["drop_bound"] = drop_bound(*changed, each.lines, policy.significance)
         return about
 
 
@@ -94,172 +90,179 @@ class Verdict:
     headline: str
     reasons: tuple[str, ...]
     slices: tuple[SliceVerdict, ...]
+    policy: Policy
+    champion_error: str = ""
+    latency: Latency | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give the shape of verdict.json."""
+        timed = self.latency
         return {
             "promote": self.promote,
             "headline": self.headline,
             "reasons": list(self.reasons),
-            "slices": [each.as_json() for each in self.slices],
+            "policy": {
+                **asdict(self.policy),
+                "large_drop": LARGE_DROP * self.policy.max_drop,
+                "timed_lines": TIMED_LINES,
+            },
+            "champion_error": self.champion_error,
+            "latency": {**asdict(timed), "factor": timed.factor} if timed else None,
+            "slices": [each.as_json(self.policy) for each in self.slices],
         }
 
 
-def judge(slices: Sequence[Slice], rule: Rule) -> Verdict:
+@dataclass(frozen=True)
+class _Finding:
+    """The answer to one of the questions that decide; ``objection`` ends the headline of a no."""
+
+    passed: bool
+    sentence: str
+    objection: str = ""
+
+
+def judge(evaluation: Evaluation, policy: Policy) -> Verdict:
     """Decide on a candidate from the evaluation of both models."""
-    verdicts = tuple(_judge_slice(each, rule) for each in slices)
-    new = [each for each in slices if each.kind == "new" and each.lines >= rule.min_slice_lines]
-    promising, about_new = _judge_new(new, rule)
-    worse = [each.sentence for each in verdicts if not each.passed and each.slice.kind != "new"]
-    small = [each.sentence for each in verdicts if each.slice.lines < rule.min_slice_lines]
+    new = [each for each in evaluation.slices if each.kind == "new"]
+    known = [each for each in evaluation.slices if each.kind != "new"]
+    slices = _judge_slices(evaluation.slices, policy, several_new=len(new) > 1)
+    pooled = pool(new, "new")
+    enough = pooled.lines >= policy.min_slice_lines
+    findings = [
+        _judge_new(pooled, evaluation.champion_error, policy),
+        *_judge_drops(slices, several_new=len(new) > 1),
+        *_judge_known(pool(known, ""), evaluation.champion_error, policy, several=len(known) > 1),
+        *_judge_latency(evaluation.latency, policy),
+    ]
+    objections = [each.objection for each in findings if not each.passed]
+    if _LOST not in objections:
+        findings[1:1] = _what_is_kept(slices, policy)
+    small = [each.sentence for each in slices if each.slice.lines < policy.min_slice_lines]
+    return Verdict(
+        promote=not objections,
+        headline=say.headline(pooled if enough else None, list(dict.fromkeys(objections))),
+        reasons=(*(each.sentence for each in findings), *small),
+        slices=slices,
+        policy=policy,
+        champion_error=evaluation.champion_error,
+        latency=evaluation.latency,
+    )
+
+
+# --- set by set
+
+
+def _judge_slices(
+    slices: Sequence[Slice], policy: Policy, *, several_new: bool
+) -> tuple[SliceVerdict, ...]:
+    tested = [
+        each
+        for each in slices
+        if each.lines >= policy.min_slice_lines and (each.kind != "new" or several_new)
+    ]
+    # Of many equal sets one looks worse by chance soon; so they share what chance may do.
+    level = policy.significance / max(1, len(tested))
+    return tuple(_judge_slice(each, policy, level) for each in slices)
+
+
+def _judge_slice(each: Slice, policy: Policy, level: float) -> SliceVerdict:
+    if each.lines < policy.min_slice_lines:
+        return SliceVerdict(each, True, say.too_few(each, policy.min_slice_lines))
+    if not each.has_champion:
+        passed = each.kind != "new" or each.candidate >= policy.absolute_floor - _TOLERANCE
+        return SliceVerdict(each, passed, say.candidate_alone(each))
+    p = mcnemar(each.only_champion_right, each.only_candidate_right)
+    dropped, doubtful, about = _drop(each, policy, level)
+    passed = not dropped
+    if each.kind == "new":
+        passed = each.gain >= policy.min_gain - _TOLERANCE and p < policy.significance
+    sentence = f"{say.comparison(each)} {about}".rstrip()
+    return SliceVerdict(each, passed, sentence, p, dropped, doubtful)
+
+
+def _drop(each: Slice, policy: Policy, level: float) -> tuple[bool, bool, str]:
+    """Tell whether a set got worse, whether that is doubtful, and what to say of it.
+
+    ``level`` is how rarely chance must do as much for a drop that is not large.
+    """
+    if each.drop <= policy.max_drop + _TOLERANCE:
+        return False, False, ""
+    if each.drop > LARGE_DROP * policy.max_drop + _TOLERANCE:
+        level = policy.significance
+    p = loss_by_chance(each.only_champion_right, each.only_candidate_right)
+    if p < level:
+        return True, False, say.real_drop(each.drop, policy.max_drop, p)
+    return False, True, say.unlucky_drop(each.drop, policy.max_drop, p, level)
+
+
+# --- question by question
+
+
+def _judge_new(pooled: Slice, champion_error: str, policy: Policy) -> _Finding:
+    if pooled.lines < policy.min_slice_lines:
+        too_few = say.too_few_new(pooled.lines, policy.min_slice_lines)
+        return _Finding(False, too_few, _NOT_ENOUGH)
+    if not pooled.has_champion:
+        return _judge_alone(pooled, "new", champion_error, policy)
+    p = mcnemar(pooled.only_champion_right, pooled.only_candidate_right)
+    passed = False
+    if pooled.gain <= 0:
+        why = say.NO_GAIN
+    elif pooled.gain < policy.min_gain - _TOLERANCE:
+        why = say.small_gain(pooled.gain, policy.min_gain)
+    elif p >= policy.significance:
+        why = say.lucky_gain(pooled.lines, p, policy.significance)
+    else:
+        why, passed = say.real_gain(p), True
+    return _Finding(passed, f"{say.comparison(pooled)} {why}", _NOT_ENOUGH)
+
+
+def _judge_alone(pooled: Slice, what: str, champion_error: str, policy: Policy) -> _Finding:
+    return _Finding(
+        pooled.candidate >= policy.absolute_floor - _TOLERANCE,
+        say.floor(what, pooled, policy.absolute_floor, champion_error),
+        _NOT_ENOUGH if what == "new" else _LOST,
+    )
+
+
+def _judge_drops(slices: Sequence[SliceVerdict], *, several_new: bool) -> list[_Finding]:
+    return [
+        _Finding(not each.dropped, each.sentence, _NEW_LOST if each.slice.kind == "new" else _LOST)
+        for each in slices
+        if (each.dropped or each.doubtful) and (each.slice.kind != "new" or several_new)
+    ]
+
+
+def _judge_known(
+    pooled: Slice, champion_error: str, policy: Policy, *, several: bool
+) -> list[_Finding]:
+    """Judge earlier and golden lines together: small drops everywhere, and sets that are small."""
+    if pooled.lines < policy.min_slice_lines:
+        return []
+    if not pooled.has_champion:
+        return [_judge_alone(pooled, "earlier and golden", champion_error, policy)]
+    together = replace(pooled, name="All earlier and golden lines together")
+    dropped, _, about = _drop(together, policy, policy.significance)
+    if not (several and dropped):
+        return []
+    return [_Finding(False, f"{say.comparison(together)} {about}", _LOST)]
+
+
+def _what_is_kept(slices: Sequence[SliceVerdict], policy: Policy) -> list[_Finding]:
     known = [
         each
-        for each in verdicts
-        if each.slice.kind != "new" and each.slice.lines >= rule.min_slice_lines
+        for each in slices
+        if each.slice.kind != "new" and each.slice.lines >= policy.min_slice_lines
     ]
-    reasons = [about_new, *worse]
-    if known and not worse and all(each.slice.has_champion for each in known):
-        reasons.append(_nothing_lost(known, rule))
-    promote = promising and not worse
-    return Verdict(promote, _headline(promote, promising, new), (*reasons, *small), verdicts)
+    if not known or any(each.doubtful or not each.slice.has_champion for each in known):
+        return []
+    worst = min((each.slice for each in known), key=lambda each: each.gain)
+    return [_Finding(True, say.kept(worst, policy.max_drop))]
 
 
-def mcnemar(only_champion_right: int, only_candidate_right: int) -> float:
-    """Tell how likely chance alone makes two equally good models differ at least this much.
-
-    The exact two-sided McNemar test: on the lines only one of the two reads, it is as if a coin
-    decided which one.
-    """
-    decisive = only_champion_right + only_candidate_right
-    fewer = min(only_champion_right, only_candidate_right)
-    # comb(n, k + 1) from comb(n, k): thousands of lines would take seconds one by one.
-    ways = tail = 1
-    for each in range(fewer):
-        ways = ways * (decisive - each) // (each + 1)
-        tail += ways
-    return min(1.0, 2 * tail / (1 << decisive))
-
-
-def _judge_new(new: Sequence[Slice], rule: Rule) -> tuple[bool, str]:
-    if not new:
-        return False, (
-            "No new dataset has enough held out lines to judge by: at least "
-            f"{rule.min_slice_lines} are needed in one of them. Drop more labelled lines."
-        )
-    pooled = _pool(new)
-    if pooled.champion is None:
-        good = pooled.candidate >= ABSOLUTE_FLOOR - _TOLERANCE
-        return good, (
-            "There is no approved model to compare with; the candidate reads "
-            f"{_percent(pooled.candidate)} of {pooled.lines} new lines exactly, and at least "
-            f"{_percent(ABSOLUTE_FLOOR)} are asked for."
-        )
-    p = mcnemar(pooled.only_champion_right, pooled.only_candidate_right)
-    enough = pooled.gain >= rule.min_gain - _TOLERANCE
-    supported = p < rule.significance
-    return enough and supported, f"{_comparison(pooled)} {_why(pooled, enough, supported, p, rule)}"
-
-
-def _why(pooled: Slice, enough: bool, supported: bool, p: float, rule: Rule) -> str:
-    if not enough:
-        return (
-            f"That is a gain of {_points(pooled.gain)}, and at least "
-            f"{_points(rule.min_gain)} are asked for."
-        )
-    if not supported:
-        return (
-            f"So small a difference on {pooled.lines} lines may well be luck (chance alone does "
-            f"this in {_percent(p)} of cases; less than {_percent(rule.significance)} is asked "
-            "for). More held out lines would tell."
-        )
-    return f"Luck does not explain this: chance alone does it in {_rarely(p)} of cases."
-
-
-def _judge_slice(each: Slice, rule: Rule) -> SliceVerdict:
-    if each.lines < rule.min_slice_lines:
-        return SliceVerdict(
-            each,
-            True,
-            f"{_title(each)} has {each.lines} lines, too few to judge by "
-            f"({rule.min_slice_lines} are needed); it does not count.",
-        )
-    if not each.has_champion:
-        passed = each.kind != "new" or each.candidate >= ABSOLUTE_FLOOR - _TOLERANCE
-        share = f"{_percent(each.candidate)} of {each.lines} lines are read exactly"
-        return SliceVerdict(each, passed, f"{_title(each)}: {share}; there is nothing to compare.")
-    p = mcnemar(each.only_champion_right, each.only_candidate_right)
-    if each.kind == "new":
-        passed = each.gain >= rule.min_gain - _TOLERANCE and p < rule.significance
-        return SliceVerdict(each, passed, _comparison(each), p)
-    passed = -each.gain <= rule.max_drop + _TOLERANCE
-    allowed = f"a drop of up to {_points(rule.max_drop)} is allowed"
-    ending = "" if passed else f" That is a drop of {_points(-each.gain)}; {allowed}."
-    return SliceVerdict(each, passed, f"{_comparison(each)}{ending}", p)
-
-
-def _pool(slices: Sequence[Slice]) -> Slice:
-    if len(slices) == 1:
-        return slices[0]
-    return Slice(
-        name=", ".join(each.name for each in slices),
-        kind="new",
-        both_right=sum(each.both_right for each in slices),
-        only_champion_right=sum(each.only_champion_right for each in slices),
-        only_candidate_right=sum(each.only_candidate_right for each in slices),
-        both_wrong=sum(each.both_wrong for each in slices),
-        has_champion=all(each.has_champion for each in slices),
-    )
-
-
-def _nothing_lost(known: Sequence[SliceVerdict], rule: Rule) -> str:
-    worst = min(known, key=lambda each: each.slice.gain).slice
-    change = f"loses {_points(-worst.gain)}" if worst.gain < 0 else f"gains {_points(worst.gain)}"
-    if worst.gain == 0:
-        change = "stays the same"
-    return (
-        f"What the model knew before is kept: at worst, {_title(worst)} {change} "
-        f"({_percent(worst.champion or 0.0)} to {_percent(worst.candidate)} of {worst.lines} "
-        f"lines); up to {_points(rule.max_drop)} less is allowed."
-    )
-
-
-def _headline(promote: bool, promising: bool, new: Sequence[Slice]) -> str:
-    if not new:
-        return "Rejected: too few new lines to judge by."
-    pooled = _pool(new)
-    before = "" if pooled.champion is None else f" instead of {_percent(pooled.champion)}"
-    measured = f"{_percent(pooled.candidate)} of the new lines are read exactly{before}"
-    if promote:
-        return f"Promoted: {measured}."
-    if promising:
-        return f"Rejected: {measured}, but what the model knew before got worse."
-    return f"Rejected: {measured}, which is not enough."
-
-
-def _comparison(each: Slice) -> str:
-    return (
-        f"{_title(each)}: {_percent(each.champion or 0.0)} to {_percent(each.candidate)} of "
-        f"{each.lines} lines are read exactly; {each.only_candidate_right} lines got better, "
-        f"{each.only_champion_right} got worse."
-    )
-
-
-def _title(each: Slice) -> str:
-    kinds = {"new": "new data", "old": "earlier data", "golden": "golden set"}
-    return f"{each.name} ({kinds.get(each.kind, each.kind)})"
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"
-
-
-def _points(fraction: float) -> str:
-    return f"{100 * fraction:.1f} points"
-
-
-def _rarely(p: float) -> str:
-    return f"{100 * p:.1f} %" if p >= 0.001 else "less than 0.1 %"
+def _judge_latency(latency: Latency | None, policy: Policy) -> list[_Finding]:
+    if latency is None or not policy.max_latency_factor or latency.lines < TIMED_LINES:
+        return []
+    if latency.factor <= policy.max_latency_factor:
+        return []
+    return [_Finding(False, say.slow(latency, policy.max_latency_factor), _SLOW)]

@@ -16,6 +16,7 @@ from retraining.planning import (
     GoldenSet,
     PlanningError,
     manifest_rows,
+    most_slice_lines,
     replay_ratio,
 )
 from retraining.registry import Package, Registry
@@ -86,7 +87,7 @@ class Planner:
 
     def _add_new(self, run_id: str, name: str, lines: PlanLines) -> int:
         holdout = self.bucket.read_rows(s3_layout.holdout_lines(run_id, name))
-        lines.add_slice("new", name, map(parse_line, holdout))
+        lines.add_slice("new", name, map(parse_line, holdout), self._most("new"))
         train = self.bucket.read_rows(s3_layout.train_lines(run_id, name))
         return lines.add_train(map(parse_line, train))
 
@@ -99,7 +100,7 @@ class Planner:
             if dataset.trained_train_uri and dataset.name not in datasets:
                 self._add_earlier(dataset, run_id, contents, lines)
         for each in golden:
-            lines.add_slice("golden", each.name, each.lines)
+            lines.add_slice("golden", each.name, each.lines, self._most("golden"))
         return golden
 
     def _add_earlier(
@@ -113,7 +114,10 @@ class Planner:
         lines.set_barred(self._golden_images(dataset, golden) if golden else ())
         lines.add_earlier(dataset.name, self._lines(dataset.trained_train_uri), salt)
         holdout = self._lines(dataset.trained_holdout_uri)
-        lines.add_slice("old", dataset.name, holdout, only_existing=True)
+        lines.add_slice("old", dataset.name, holdout, self._most("old"), only_existing=True)
+
+    def _most(self, kind: str) -> int:
+        return most_slice_lines(kind, self.settings.max_slice_lines)
 
     def _lines(self, uri: str) -> Iterator[Line]:
         # They were normalised by the rules of their time; mixed rules would teach two spellings.

@@ -37,6 +37,8 @@ class Manifest(BaseModel):
     dictionary_size: int = Field(ge=1)
     metrics: dict[str, float | int | str | None] = {}
     versions: dict[str, str] = {}
+    # The course of the training, one entry per epoch.
+    history: tuple[dict[str, float | int | None], ...] = ()
     sha256: dict[str, str] = {}
     family: str
     image_shape: tuple[int, int, int]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from finetuning.configuration import (
 )
 from finetuning.families import FAMILY_KEY, Family, family_of
 from finetuning.networks import Network, load_into, read_weights
+from finetuning.progress import EpochRecord
 from finetuning.versions import installed_versions
 from finetuning.weights import load_weights, save_weights
 from recognition.artefact import (
@@ -88,10 +89,12 @@ def write_model(
     metrics: Mapping[str, float | int | str | None],
     model_dir: Path,
     recipe: str = "",
+    history: Sequence[EpochRecord] = (),
 ) -> Manifest:
     """Write every file of the artefact; the manifest comes last, so that its presence means done.
 
     `recipe` is the YAML text of recipe.yml, which says how the model was trained; none for "".
+    `history` tells its course epoch by epoch.
     Raises ExportError when the network cannot be exported.
     """
     model_dir.mkdir(parents=True, exist_ok=True)
@@ -109,6 +112,7 @@ def write_model(
         dictionary_size=len(model.dictionary),
         metrics=dict(metrics),
         versions=installed_versions(),
+        history=tuple(asdict(each) for each in history),
         family=model.family.name,
         image_shape=model.image_shape,
     )

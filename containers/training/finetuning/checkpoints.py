@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finetuning.progress import EpochRecord
 from finetuning.weights import Array, Weights
 from recognition.artefact import file_sha256
 
@@ -46,6 +47,7 @@ class Checkpoint:
     weights: Weights
     optimizer: Weights
     best: Weights
+    history: tuple[EpochRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class CheckpointDirectory:
             "fingerprint": self.fingerprint,
             "position": asdict(position),
             "schedule": dict(checkpoint.schedule),
+            "history": [asdict(each) for each in checkpoint.history],
             "names": {group: list(getattr(checkpoint, group)) for group in _GROUPS},
             "sha256": {f"{group}.npz": file_sha256(partial / f"{group}.npz") for group in _GROUPS},
         }
@@ -111,9 +114,11 @@ class CheckpointDirectory:
                 for group in _GROUPS
             }
             position = Position(**state["position"])
+            # Checkpoints of earlier versions do not tell it.
+            history = tuple(EpochRecord(**each) for each in state.get("history", ()))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return Checkpoint(position=position, schedule=state["schedule"], **groups)
+        return Checkpoint(position=position, schedule=state["schedule"], history=history, **groups)
 
 
 def _read_arrays(path: Path, names: list[str]) -> Weights:

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 LOSS_PATTERN = r"epoch=\d+/\d+ step=\d+/\d+ loss=([0-9.eE+-]+)"
 LEARNING_RATE_PATTERN = r"loss=\S+ learning_rate=([0-9.eE+-]+)"
 IMAGES_PER_SECOND_PATTERN = r"images_per_second=([0-9.]+)"
 DEV_EXACT_MATCH_PATTERN = r"epoch=\d+/\d+ dev_exact_match=([0-9.]+)"
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch as the manifest keeps it: means over its steps, shares 0..1 after it.
+
+    Epoch 0 is the champion before any training, without steps. `guard_exact_match` is None without
+    held-back old lines.
+    """
+
+    epoch: int
+    loss: float | None
+    learning_rate: float | None
+    dev_exact_match: float
+    guard_exact_match: float | None
+    images_per_second: float | None
+    seconds: float | None
 
 
 def announce(text: str) -> None:

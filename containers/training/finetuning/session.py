@@ -25,7 +25,7 @@ from finetuning.outputs import all_outputs, rivals
 from finetuning.parts import TrainedPart
 from finetuning.paths import JobPaths
 from finetuning.preparation import start_from, stock_network
-from finetuning.progress import announce
+from finetuning.progress import EpochRecord, announce
 from finetuning.recipes import Recipe
 from finetuning.samples import Resolution, Sample, SampleReader, SetAside
 from finetuning.scoring import Judge, best_paths
@@ -49,6 +49,7 @@ class Trained:
     model: TrainableModel
     recipe: Recipe
     metrics: Metrics
+    history: tuple[EpochRecord, ...]
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class TrainingSession:
         announce(f"blend={blend.share} dev={blend.score.dev:.4f} guard={blend.score.guard:.4f}")
         candidate = dataclasses.replace(base, network=stock_network(base, calibration))
         metrics = metrics_of(recipe, material, set_aside, support, before, blend, start.removed)
-        return Trained(candidate, recipe, metrics)
+        return Trained(candidate, recipe, metrics, tuple(trainer.history))
 
     def _encode(
         self,

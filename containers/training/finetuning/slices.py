@@ -11,7 +11,10 @@ from finetuning.labels import LabelError
 
 
 class Slice(BaseModel):
-    """One set of labelled lines: holdout of a new or an old dataset, or golden."""
+    """One set of labelled lines: holdout of a new or an old dataset, or golden.
+
+    `available` is how many there were before these were chosen, 0 when that is not known.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -19,6 +22,7 @@ class Slice(BaseModel):
     kind: Literal["new", "old", "golden"]
     file: str = Field(pattern=r"^[^/\\]+$")
     lines: int = Field(ge=0)
+    available: int = Field(default=0, ge=0)
 
 
 class Slices(BaseModel):

@@ -58,7 +58,8 @@ def _run(paths: JobPaths, stop: StopRequest) -> None:
             trained = session.train(paths)
         lineage = Lineage(wanted.run_id, wanted.parent_package_arn, wanted.dataset_ids)
         metrics = {**trained.metrics, "seconds": round(time.monotonic() - started, 1)}
-        write_model(trained.model, lineage, metrics, paths.model, trained.recipe.as_yaml())
+        recipe, history = trained.recipe.as_yaml(), trained.history
+        write_model(trained.model, lineage, metrics, paths.model, recipe, history)
     announce(f"The model was written after {time.monotonic() - started:.1f} seconds.")
 
 

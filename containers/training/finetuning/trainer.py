@@ -19,7 +19,7 @@ from finetuning.losses import ctc_loss
 from finetuning.memory import is_out_of_memory
 from finetuning.parts import TrainedPart
 from finetuning.prefetching import prefetched
-from finetuning.progress import announce, step_line
+from finetuning.progress import EpochRecord, announce, step_line
 from finetuning.recipes import Recipe
 from finetuning.retention import Anchor, Teacher
 from finetuning.schedule import learning_rate_schedule
@@ -48,6 +48,8 @@ class Trainer:
     _best: Weights = field(default_factory=dict, init=False)
     _best_score: float | None = field(default=None, init=False)
     _since_gain: int = field(default=0, init=False)
+    _losses: list[float] = field(default_factory=list, init=False)
+    history: list[EpochRecord] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         """Prepare schedule, optimizer, and what holds the training near the champion."""
@@ -83,14 +85,17 @@ class Trainer:
 
     def _run(self, before: Score) -> Weights:
         epoch, step = self._resume()
+        if not self.history:
+            self._record(0, before)
         while epoch < self._epochs and not self.stop.out_of_time():
             if self._since_gain >= self.recipe.patience:
                 announce(f"No gain in {self._since_gain} epochs; training stops here.")
                 break
-            self._epoch(epoch, step)
+            began, seen = time.monotonic(), self._epoch(epoch, step)
+            seconds = time.monotonic() - began
             if self.stop.out_of_time():
                 announce("The time budget is spent; the best weights so far are used.")
-            self._judge(epoch, before)
+            self._record(epoch + 1, self._judge(epoch, before), seen, seconds)
             epoch, step = epoch + 1, 0
             self._save(epoch, step)
         return self._best
@@ -109,12 +114,14 @@ class Trainer:
         position = saved.position
         self._best, self._best_score = saved.best, position.best_score
         self._since_gain = position.epochs_since_gain
+        self.history = list(saved.history)
         announce(f"Resumed at epoch {position.epoch + 1}, step {position.step + 1}.")
         return position.epoch, position.step
 
-    def _epoch(self, epoch: int, first: int) -> None:
+    def _epoch(self, epoch: int, first: int) -> int:
+        """Train for what is left of an epoch; return how many lines were seen."""
         self.part.train(batch_statistics=self.recipe.batch_statistics)
-        losses: list[float] = []
+        losses = self._losses = []
         started = saved = time.monotonic()
         seen = 0
         batches = self.mixture.batches(epoch, first, self.part)
@@ -136,7 +143,8 @@ class Trainer:
                 self._save(epoch, step)
                 saved = time.monotonic()
             if self.stop.out_of_time():
-                return
+                break
+        return seen
 
     def _report(self, epoch: int, step: int, loss: float, speed: float) -> None:
         announce(
@@ -204,7 +212,7 @@ class Trainer:
                 total = total + weight * distance * (len(chosen) / len(group))
         return total
 
-    def _judge(self, epoch: int, before: Score) -> None:
+    def _judge(self, epoch: int, before: Score) -> Score:
         self.part.outputs.write_back()
         score = self.judge.score()
         self.judge.announce((epoch + 1, self._epochs), score)
@@ -215,6 +223,22 @@ class Trainer:
         if best is None or utility >= max(best, utility) - noise:
             self._best = self.part.weights()
         self._best_score = utility if best is None else max(best, utility)
+        return score
+
+    def _record(self, epoch: int, score: Score, seen: int = 0, seconds: float = 0.0) -> None:
+        """Remember an epoch for the manifest; after a restart within it, what came after that."""
+        trained = seen > 0
+        self.history.append(
+            EpochRecord(
+                epoch=epoch,
+                loss=round(float(np.mean(self._losses)), 5) if trained else None,
+                learning_rate=float(self._schedule.last_lr) if trained else None,
+                dev_exact_match=round(score.dev, 4),
+                guard_exact_match=round(score.guard, 4) if len(self.judge.guard) else None,
+                images_per_second=round(seen / max(seconds, 1e-9), 1) if trained else None,
+                seconds=round(seconds, 2) if trained else None,
+            )
+        )
 
     def _save(self, epoch: int, step: int) -> None:
         self.part.outputs.write_back()
@@ -228,6 +252,7 @@ class Trainer:
                 weights=self.part.weights(),
                 optimizer=optimizer,
                 best=self._best,
+                history=tuple(self.history),
             )
         )
 

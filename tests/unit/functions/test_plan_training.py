@@ -19,7 +19,7 @@ from retraining.plan_lines import DEV, REPLAY, TRAIN, new_plan_lines
 from retraining.planning import PlanningError, manifest_rows, replay_ratio, share_evenly
 from retraining.registry import NoChampionError
 
-from .conftest import BUCKET, NOW, RUN, approved_package, client, get, png, put
+from .conftest import BUCKET, NOW, RUN, approved_package, begin, client, get, png, put
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -46,7 +46,9 @@ def written(run_id: str, name: str, train: int, holdout: int) -> Written:
 
 def trained(ledger: Ledger, name: str, train: int, holdout: int, gone: int = 0) -> None:
     run_id = f"20261101-000000-{len(name):06x}"
+    begin(name, run_id=run_id)
     ledger.record_lines(written(run_id, name, train, holdout), run_id, NOW)
+    ledger.release_lock(run_id)
     outcome = Outcome("Promoted", DatasetState.TRAINED, "", "arn:package/1", NOW)
     ledger.end_run(run_id, [name], outcome)
     for line in (*lines(name, train)[gone:], *lines(name, holdout, "holdout")):
@@ -68,6 +70,7 @@ def register_golden(clients: ModuleType) -> None:
 
 def plan(invoke: Invoke, *datasets: str) -> dict[str, Any]:
     request = {"run_id": RUN, "datasets": list(datasets), "validation": {"train_lines": 1}}
+    begin()
     return invoke("plan_training", request)
 
 
@@ -109,7 +112,15 @@ def test_a_first_run_trains_on_the_new_lines_alone(invoke: Invoke) -> None:
     assert sorted(manifest_keys("training")) == sorted(each.key for each in lines("meters", 50))
     assert manifest_keys("evaluation") == [each.key for each in lines("meters", 20, "holdout")]
     assert json.loads(get(f"runs/{RUN}/slices/slices.json")) == {
-        "slices": [{"name": "meters", "kind": "new", "file": "new--meters.txt", "lines": 20}]
+        "slices": [
+            {
+                "name": "meters",
+                "kind": "new",
+                "file": "new--meters.txt",
+                "lines": 20,
+                "available": 20,
+            }
+        ]
     }
 
 
@@ -146,6 +157,67 @@ def test_earlier_datasets_are_replayed_and_guarded(
     assert about["datasets"] == ["meters"]
     assert about["replay_from"] == ["plates", "receipts"]
     assert about["golden_lines_dropped"] == {"general": 3}
+
+
+def slice_lines(most: int, part: Iterable[Line]) -> list[str]:
+    with new_plan_lines() as collected:
+        collected.add_slice("old", "plates", part, most)
+        return list(collected.rows("old--plates.txt"))
+
+
+def test_of_a_large_earlier_holdout_some_lines_are_read_always_the_same() -> None:
+    available = lines("plates", 60, "holdout")
+    chosen = slice_lines(20, available)
+    assert len(chosen) == 20
+    assert chosen == slice_lines(20, available)
+    order = [format_line(each) for each in available]
+    assert chosen == sorted(chosen, key=order.index)
+    reversed_files = slice_lines(20, reversed(available))
+    assert sorted(reversed_files) == sorted(chosen)
+
+
+def test_a_sample_stays_when_texts_are_corrected_and_changes_little_when_a_set_grows() -> None:
+    available = lines("plates", 60, "holdout")
+    chosen = {row.partition("\t")[0] for row in slice_lines(20, available)}
+    corrected = [replace(each, text="corrected") for each in available]
+    assert {row.partition("\t")[0] for row in slice_lines(20, corrected)} == chosen
+    grown = (*available, *lines("more", 6, "holdout"))
+    kept = chosen & {row.partition("\t")[0] for row in slice_lines(20, grown)}
+    assert len(kept) >= 14
+
+
+def test_lines_of_one_page_are_chosen_one_by_one() -> None:
+    page = [
+        Line(
+            "incoming/plates/page.png", f"{n}", ((0.0, n), (9.0, n), (9.0, n + 1.0), (0.0, n + 1.0))
+        )
+        for n in range(40)
+    ]
+    chosen = slice_lines(10, page)
+    assert len(chosen) == 10
+    assert chosen != [format_line(each) for each in page[:10]]
+
+
+def test_golden_and_new_lines_are_sampled_only_when_there_are_very_many(
+    invoke: Invoke, ledger: Ledger, clients: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approved_package()
+    trained(ledger, "plates", 12, 15)
+    put("golden/general/images/1.png", png(1))
+    put("golden/general/labels/test.txt", "images/1.png\tone\n")
+    register_golden(clients)
+    written(RUN, "meters", 40, 33)
+    planner = clients.planner()
+    few = replace(planner, settings=planner.settings.model_copy(update={"max_slice_lines": 3}))
+    few.plan(RUN, ["meters"])
+    index = json.loads(get(f"runs/{RUN}/slices/slices.json"))["slices"]
+    assert [(each["kind"], each["lines"], each["available"]) for each in index] == [
+        ("new", 30, 33),
+        ("old", 3, 15),
+        ("golden", 1, 1),
+    ]
+    read = {key for key in manifest_keys("evaluation") if "/plates/" in key}
+    assert len(read) == 3
 
 
 def test_the_training_job_is_given_the_characters_to_add(invoke: Invoke) -> None:
@@ -205,7 +277,9 @@ def test_a_rejected_second_drop_leaves_the_trained_version_guarded(
     approved_package()
     trained(ledger, "plates", 5, 2)
     later = "20261110-000000-000000"
+    begin("plates", run_id=later)
     ledger.record_lines(written(later, "plates", 9, 4), later, NOW)
+    ledger.release_lock(later)
     ledger.end_run(later, ["plates"], Outcome("Rejected", DatasetState.REJECTED, "", "", NOW))
     written(RUN, "meters", 40, 20)
     plan(invoke, "meters")

@@ -1,176 +1,289 @@
+"""The verdict: a pure function of what was measured and the policy."""
+
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retraining.evaluation import EvaluationError, slices_of
-from retraining.promotion import Rule, Slice, judge, mcnemar
+from retraining.measured import Evaluation, Slice
+from retraining.promotion import TIMED_LINES, Policy, Verdict, judge
 
-RULE = Rule(min_gain=0.01, max_drop=0.01, min_slice_lines=20, significance=0.05)
+POLICY = Policy(min_gain=0.01, max_drop=0.01, min_slice_lines=20, significance=0.05)
 NEW = Slice("handwriting", "new", 90, 8, 93, 9)
 GOLDEN = Slice("general", "golden", 180, 2, 5, 13)
+EQUAL = Slice("general", "golden", 291, 3, 3, 3)
+TOO_FEW = "too few to judge by"
 
 
-def test_a_clearly_better_candidate_is_promoted_with_numbers_in_the_reason() -> None:
-    verdict = judge([NEW, GOLDEN], RULE)
-    assert verdict.promote
-    assert verdict.headline == (
-        "Promoted: 91.5 % of the new lines are read exactly instead of 49.0 %."
-    )
-    assert "93 lines got better, 8 got worse" in verdict.reasons[0]
-    assert "200 lines" in verdict.reasons[0]
-    assert "kept" in verdict.reasons[1]
-    assert all(each.passed for each in verdict.slices)
+def verdict_on(*slices: Slice, policy: Policy = POLICY, champion_error: str = "") -> Verdict:
+    return judge(Evaluation(slices, champion_error), policy)
 
 
-def test_a_candidate_that_forgets_is_rejected_and_says_what_it_forgot() -> None:
-    verdict = judge([NEW, replace(GOLDEN, only_champion_right=8)], RULE)
-    assert not verdict.promote
-    assert "got worse" in verdict.headline
-    assert any("general (golden set)" in each and "1.5 points" in each for each in verdict.reasons)
-    assert [each.passed for each in verdict.slices] == [True, False]
+def golden(lost: int, won: int, lines: int = 300, name: str = "general") -> Slice:
+    return Slice(name, "golden", lines - lost - won, lost, won, 0)
 
 
-def test_a_drop_of_exactly_the_allowed_size_is_allowed() -> None:
-    verdict = judge([NEW, Slice("general", "old", 190, 4, 2, 4)], RULE)
-    assert verdict.slices[1].slice.gain == pytest.approx(-0.01)
-    assert verdict.promote
+def alone(name: str, kind: str, right: int, lines: int) -> Slice:
+    return Slice(name, kind, 0, 0, right, lines - right, has_champion=False)
 
 
-def test_a_gain_of_exactly_the_asked_size_counts() -> None:
-    verdict = judge([Slice("big", "new", 100, 0, 10, 890)], RULE)
-    assert verdict.promote
-
-
-def test_a_gain_that_luck_explains_is_rejected() -> None:
-    verdict = judge([Slice("few", "new", 20, 3, 6, 11)], RULE)
-    assert not verdict.promote
-    assert "luck" in verdict.reasons[0]
-    assert "More held out lines" in verdict.reasons[0]
-
-
-def test_a_gain_too_small_to_matter_is_rejected_however_certain() -> None:
-    verdict = judge([Slice("huge", "new", 5000, 0, 40, 4960)], RULE)
-    assert not verdict.promote
-    assert "0.4 points" in verdict.reasons[0]
-
-
-def test_too_few_new_lines_are_not_judged() -> None:
-    verdict = judge([Slice("tiny", "new", 2, 0, 8, 2), GOLDEN], RULE)
-    assert not verdict.promote
-    assert "too few" in verdict.headline
-    assert "at least 20" in verdict.reasons[0]
-    assert any("tiny" in each and "12 lines, too few" in each for each in verdict.reasons)
-
-
-def test_a_small_known_slice_does_not_count_but_is_mentioned() -> None:
-    verdict = judge([NEW, Slice("old", "old", 5, 5, 0, 5)], RULE)
-    assert verdict.promote
-    assert any("old (earlier data) has 15 lines" in each for each in verdict.reasons)
-
-
-def test_new_slices_are_judged_together() -> None:
-    half = Slice("a", "new", 10, 2, 8, 10)
-    other = replace(half, name="b")
-    assert not judge([half], RULE).promote
-    assert judge([half, other], RULE).promote
-
-
-def test_a_new_slice_that_is_worse_is_shown_as_such() -> None:
-    verdict = judge([NEW, Slice("b", "new", 20, 2, 1, 7)], RULE)
-    assert verdict.promote
-    assert [each.passed for each in verdict.slices] == [True, False]
-
-
-def test_without_a_champion_the_absolute_floor_decides() -> None:
-    first = Slice("a", "new", 0, 0, 30, 20, has_champion=False)
-    assert judge([first], RULE).promote
-    assert "no approved model" in judge([first], RULE).reasons[0]
-    weak = replace(first, only_candidate_right=20, both_wrong=30)
-    assert not judge([weak], RULE).promote
-    assert judge([weak], RULE).slices[0].as_json()["champion_exact_match"] is None
-
-
-def test_an_equal_candidate_is_rejected() -> None:
-    assert not judge([Slice("same", "new", 100, 0, 0, 100)], RULE).promote
-
-
-def test_the_verdict_has_the_agreed_shape() -> None:
-    about = judge([NEW, GOLDEN], RULE).as_json()
-    assert set(about) == {"promote", "headline", "reasons", "slices"}
-    assert about["slices"][0]["lines"] == 200
-    assert about["slices"][0]["champion_exact_match"] == pytest.approx(0.49)
-    assert about["slices"][0]["candidate_exact_match"] == pytest.approx(0.915)
-    assert about["slices"][0]["difference"] == pytest.approx(0.425)
-    assert about["slices"][0]["p_value"] < 0.001
-
-
-@pytest.mark.parametrize(
-    ("worse", "better", "expected"),
-    [(0, 0, 1.0), (0, 5, 0.0625), (0, 6, 0.03125), (5, 5, 1.0), (2, 10, 0.03857421875)],
-)
-def test_mcnemar_is_exact(worse: int, better: int, expected: float) -> None:
-    assert mcnemar(worse, better) == pytest.approx(expected)
-
-
-@settings(deadline=None)
-@given(st.integers(0, 3000), st.integers(0, 3000))
-def test_mcnemar_is_a_symmetric_probability(a: int, b: int) -> None:
-    assert 0.0 <= mcnemar(a, b) <= 1.0
-    assert mcnemar(a, b) == mcnemar(b, a)
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 300), min_size=8, max_size=8))
-def test_a_promoted_candidate_has_always_gained_and_never_lost(counts: list[int]) -> None:
-    a, b, c, d, e, f, g, h = counts
-    new, known = Slice("n", "new", a, b, c, d), Slice("g", "golden", e, f, g, h)
-    if judge([new, known], RULE).promote:
-        assert new.gain >= RULE.min_gain - 1e-9
-        assert known.lines < RULE.min_slice_lines or known.gain >= -RULE.max_drop - 1e-9
-
-
-EVALUATION: dict[str, Any] = {
-    "run_id": "r1",
-    "champion": {"package_arn": "arn", "sha256": "0", "dictionary_size": 10},
-    "candidate": {"sha256": "1", "dictionary_size": 10},
-    "slices": [
-        {
-            "name": "handwriting",
-            "kind": "new",
-            "lines": 4,
-            "unreadable": [],
-            "champion": {"exact_match": 0.5, "character_error_rate": 0.2},
-            "candidate": {"exact_match": 0.75, "character_error_rate": 0.1},
-            "paired": {
-                "both_right": 2,
-                "only_champion_right": 0,
-                "only_candidate_right": 1,
-                "both_wrong": 1,
-            },
-        }
-    ],
+CASES = {
+    "clearly better": ([NEW, GOLDEN], True, "Luck does not explain this"),
+    "too few new lines": ([Slice("tiny", "new", 2, 0, 8, 2), GOLDEN], False, TOO_FEW),
+    "no new lines": ([GOLDEN], False, TOO_FEW),
+    "nothing measured": ([], False, TOO_FEW),
+    "an empty new set": ([Slice("none", "new", 0, 0, 0, 0), GOLDEN], False, TOO_FEW),
+    "an empty golden set": ([NEW, Slice("none", "golden", 0, 0, 0, 0)], True, "has 0 lines"),
+    "gain within noise": ([Slice("few", "new", 20, 3, 6, 11)], False, "may well be luck"),
+    "certain gain too small to matter": (
+        [Slice("huge", "new", 5000, 0, 40, 4960)],
+        False,
+        "0.4 points",
+    ),
+    "gain of exactly what is asked for": ([Slice("big", "new", 100, 0, 10, 890)], True, "Luck"),
+    "equal models": ([Slice("same", "new", 100, 0, 0, 100)], False, "That is no gain"),
+    "worse model": ([Slice("worse", "new", 100, 20, 5, 75)], False, "That is no gain"),
+    "drop on one of two golden sets": (
+        [NEW, GOLDEN, golden(12, 0, name="receipts")],
+        False,
+        "receipts (golden set): 100.0 % to 96.0 % of 300 lines",
+    ),
+    "drop of exactly what is allowed": (
+        [NEW, Slice("general", "old", 190, 4, 2, 4)],
+        True,
+        "general (earlier data) loses 1.0 points",
+    ),
+    "certain drop within what is allowed": ([NEW, golden(9, 0, lines=1000)], True, "kept"),
+    "drop that bad luck explains": ([NEW, golden(4, 0)], True, "may well be bad luck"),
+    "drop that bad luck does not explain": ([NEW, golden(5, 0)], False, "1.7 points"),
+    "drop in a set that is too small": (
+        [NEW, Slice("old", "old", 5, 5, 0, 5)],
+        True,
+        "old (earlier data) has 15 lines, too few to judge by alone",
+    ),
+    "one new set read worse": (
+        [NEW, Slice("b", "new", 70, 20, 0, 10)],
+        False,
+        "b (new data): 90.0 % to 70.0 %",
+    ),
 }
 
 
-def test_an_evaluation_is_read_as_slices() -> None:
-    (found,) = slices_of(EVALUATION, "r1")
-    assert found == Slice("handwriting", "new", 2, 0, 1, 1)
+@pytest.mark.parametrize("name", CASES)
+def test_the_verdict_says_why(name: str) -> None:
+    slices, promote, reason = CASES[name]
+    verdict = verdict_on(*slices)
+    assert verdict.promote is promote
+    assert any(reason in each for each in verdict.reasons), verdict.reasons
+    assert verdict.headline.startswith("Promoted: " if promote else "Rejected: ")
 
 
-def test_an_evaluation_without_champion_counts_the_candidate_alone() -> None:
-    alone = {**EVALUATION["slices"][0], "champion": None, "paired": None}
-    (found,) = slices_of({**EVALUATION, "slices": [alone]}, "r1")
-    assert (found.has_champion, found.lines, found.candidate) == (False, 4, 0.75)
+def test_a_promotion_has_its_numbers_in_the_headline() -> None:
+    assert verdict_on(NEW, GOLDEN).headline == (
+        "Promoted: 91.5 % of the new lines are read exactly instead of 49.0 %."
+    )
 
 
-def test_an_evaluation_of_another_run_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="of run r1, not of r2"):
-        slices_of(EVALUATION, "r2")
+def test_a_candidate_that_forgets_is_marked_where_it_does() -> None:
+    verdict = verdict_on(NEW, golden(12, 0), EQUAL)
+    assert verdict.headline.endswith(", but what the model knew before got worse.")
+    assert [each.passed for each in verdict.slices] == [True, False, True]
+    assert not any("is kept" in each for each in verdict.reasons)
 
 
-def test_a_malformed_evaluation_is_refused_with_the_place() -> None:
-    with pytest.raises(EvaluationError, match=r"slices\.0\.candidate"):
-        slices_of({"run_id": "r1", "slices": [{"name": "x", "kind": "new", "lines": 1}]}, "r1")
+# --- many sets
+
+
+def test_among_many_sets_a_drop_must_be_less_likely_to_count() -> None:
+    dropped, others = golden(7, 0), [replace(EQUAL, name=f"{each}") for each in range(9)]
+    assert not verdict_on(NEW, dropped).promote
+    verdict = verdict_on(NEW, dropped, *others)
+    assert verdict.promote
+    assert any("it counts below 0.5 %" in each for each in verdict.reasons)
+
+
+def test_among_many_sets_a_large_drop_counts_as_in_one() -> None:
+    dropped, others = golden(15, 4), [replace(EQUAL, name=f"{each}") for each in range(9)]
+    assert not verdict_on(NEW, dropped, *others).promote
+
+
+def test_many_small_drops_count_together() -> None:
+    sets = [golden(3, 0, lines=100, name=f"{each}") for each in range(4)]
+    assert all(each.passed for each in verdict_on(NEW, *sets).slices)
+    verdict = verdict_on(NEW, *sets)
+    assert not verdict.promote
+    assert any(
+        each.startswith("All earlier and golden lines together: 100.0 % to 97.0 % of 400 lines")
+        for each in verdict.reasons
+    )
+
+
+def test_sets_that_are_too_small_count_together() -> None:
+    known = [Slice(f"{each}", "old", 13, 2, 0, 0) for each in range(4)]
+    assert not verdict_on(NEW, *known).promote
+    new = [Slice(f"{each}", "new", 5, 0, 5, 2) for each in range(4)]
+    assert verdict_on(*new).promote
+    assert verdict_on(*new).headline.startswith("Promoted: 83.3 % of the new lines")
+
+
+def test_many_equal_sets_do_not_keep_a_better_candidate_away() -> None:
+    assert verdict_on(NEW, *(replace(EQUAL, name=f"{each}") for each in range(50))).promote
+
+
+def test_new_sets_are_judged_together() -> None:
+    half = Slice("a", "new", 10, 2, 8, 10)
+    assert not verdict_on(half).promote
+    assert verdict_on(half, replace(half, name="b")).promote
+
+
+def test_a_new_set_that_is_doubtful_is_shown_as_not_gained() -> None:
+    verdict = verdict_on(NEW, Slice("b", "new", 20, 2, 1, 7))
+    assert verdict.promote
+    assert [each.passed for each in verdict.slices] == [True, False]
+
+
+# --- no champion
+
+
+def test_without_a_champion_the_absolute_floor_decides() -> None:
+    verdict = verdict_on(alone("a", "new", 30, 50), champion_error="")
+    assert verdict.promote
+    assert "no approved model" in verdict.reasons[0]
+    assert verdict.headline == "Promoted: 60.0 % of the new lines are read exactly."
+    assert not verdict_on(alone("a", "new", 20, 50)).promote
+    assert verdict_on(alone("a", "new", 20, 50), policy=replace(POLICY, absolute_floor=0.4)).promote
+
+
+def test_a_champion_that_cannot_be_loaded_is_named_and_known_lines_must_reach_the_floor() -> None:
+    error = "The champion model cannot be loaded: manifest.json is missing."
+    new = alone("a", "new", 45, 50)
+    verdict = verdict_on(new, alone("g", "golden", 90, 100), champion_error=error)
+    assert verdict.promote
+    assert "cannot be loaded: manifest.json is missing); the candidate reads" in verdict.reasons[0]
+    assert verdict.as_json()["champion_error"] == error
+    forgetful = verdict_on(new, alone("g", "golden", 40, 100), champion_error=error)
+    assert not forgetful.promote
+    assert forgetful.headline.endswith("but what the model knew before got worse.")
+    assert any("40.0 % of 100 earlier and golden lines" in each for each in forgetful.reasons)
+
+
+# --- speed
+
+
+def timed(lines: int, champion: float, candidate: float) -> Slice:
+    return Slice(
+        "timed",
+        "new",
+        0,
+        0,
+        lines,
+        0,
+        champion_milliseconds=champion,
+        candidate_milliseconds=candidate,
+    )
+
+
+def test_a_candidate_that_is_much_slower_is_rejected() -> None:
+    verdict = verdict_on(timed(TIMED_LINES, 5.0, 12.0))
+    assert not verdict.promote
+    assert "12.0 ms per line, the approved model 5.0 ms: 2.4 times" in verdict.reasons[-1]
+    assert verdict.headline.endswith("but reading takes too long.")
+
+
+@pytest.mark.parametrize(
+    ("slices", "factor"),
+    [
+        pytest.param([timed(TIMED_LINES - 1, 5.0, 12.0)], 2.0, id="few lines"),
+        pytest.param([timed(TIMED_LINES, 5.0, 10.0)], 2.0, id="as slow as allowed"),
+        pytest.param([timed(TIMED_LINES, 5.0, 12.0)], 0.0, id="not asked for"),
+        pytest.param([timed(TIMED_LINES, 0.0, 12.0)], 2.0, id="not measured"),
+        pytest.param(
+            [timed(10, 5.0, 90.0), replace(timed(990, 5.0, 6.0), kind="golden")], 2.0, id="one set"
+        ),
+    ],
+)
+def test_speed_does_not_decide(slices: list[Slice], factor: float) -> None:
+    assert verdict_on(NEW, *slices, policy=replace(POLICY, max_latency_factor=factor)).promote
+
+
+# --- the shape
+
+
+def test_the_verdict_has_the_agreed_shape() -> None:
+    about = verdict_on(NEW, GOLDEN, timed(TIMED_LINES, 4.0, 5.0)).as_json()
+    assert set(about) == {
+        "promote",
+        "headline",
+        "reasons",
+        "policy",
+        "champion_error",
+        "latency",
+        "slices",
+    }
+    assert about["policy"] == {
+        "min_gain": 0.01,
+        "max_drop": 0.01,
+        "large_drop": pytest.approx(0.03),
+        "min_slice_lines": 20,
+        "significance": 0.05,
+        "absolute_floor": 0.5,
+        "max_latency_factor": 2.0,
+        "timed_lines": TIMED_LINES,
+    }
+    assert about["latency"] == {
+        "lines": TIMED_LINES,
+        "champion": 4.0,
+        "candidate": 5.0,
+        "factor": 1.25,
+    }
+    new, known, _ = about["slices"]
+    assert new["lines"] == 200
+    assert new["champion_exact_match"] == pytest.approx(0.49)
+    assert new["candidate_exact_match"] == pytest.approx(0.915)
+    assert new["difference"] == pytest.approx(0.425)
+    assert new["p_value"] < 0.001
+    assert new["confidence_interval"][0] < 0.425 < new["confidence_interval"][1]
+    assert new["champion_interval"][0] < 0.49 < new["champion_interval"][1]
+    assert new["candidate_interval"][0] < 0.915 < new["candidate_interval"][1]
+    assert "drop_bound" not in new
+    assert 0.0 < known["drop_bound"] < 0.02
+
+
+def test_a_set_without_a_champion_has_no_difference() -> None:
+    (about,) = verdict_on(alone("a", "new", 30, 50)).as_json()["slices"]
+    assert about["champion_exact_match"] is None
+    assert about["difference"] is None
+    assert {"confidence_interval", "champion_interval", "drop_bound"}.isdisjoint(about)
+
+
+COUNTS = st.lists(st.integers(0, 300), min_size=4, max_size=4)
+
+
+@settings(deadline=None)
+@given(COUNTS, COUNTS)
+def test_a_promoted_candidate_has_gained_and_what_it_lost_is_allowed_or_chance(
+    first: list[int], second: list[int]
+) -> None:
+    new, known = Slice("n", "new", *first), Slice("g", "golden", *second)
+    verdict = verdict_on(new, known)
+    verdict.as_json()
+    if verdict.promote:
+        assert new.gain >= POLICY.min_gain - 1e-9
+        lost, won = known.only_champion_right, known.only_candidate_right
+        assert known.drop <= POLICY.max_drop + 1e-9 or (lost - won) ** 2 <= 4 * (lost + won)
+
+
+@settings(deadline=None)
+@given(COUNTS, COUNTS)
+def test_reading_one_more_golden_line_never_costs_the_promotion(
+    first: list[int], second: list[int]
+) -> None:
+    new, known = Slice("n", "new", *first), Slice("g", "golden", *second)
+    if known.only_champion_right and verdict_on(new, known).promote:
+        better = replace(
+            known,
+            only_champion_right=known.only_champion_right - 1,
+            both_right=known.both_right + 1,
+        )
+        assert verdict_on(new, better).promote

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from finetuning.checkpoints import Checkpoint, CheckpointDirectory, Position
+from finetuning.progress import EpochRecord
 
 
 def checkpoint(epoch: int, step: int) -> Checkpoint:
@@ -16,6 +17,7 @@ def checkpoint(epoch: int, step: int) -> Checkpoint:
         weights={"head.fc.weight": np.full((2, 2), epoch, dtype=np.float32)},
         optimizer={"moment/1": np.ones(3, dtype=np.float32)},
         best={},
+        history=(EpochRecord(1, 0.3, 1e-4, 0.9, None, 80.0, 1.5),),
     )
 
 
@@ -32,6 +34,7 @@ def test_the_newest_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
     np.testing.assert_array_equal(latest.weights["head.fc.weight"], np.ones((2, 2)))
     np.testing.assert_array_equal(latest.optimizer["moment/1"], np.ones(3))
     assert latest.best == {}
+    assert latest.history == checkpoint(1, 0).history
 
 
 def test_old_checkpoints_are_removed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from finetuning import pictures
+from finetuning.album import Album
 from finetuning.evaluation import Evaluator
 from finetuning.interruption import StopRequest
 from finetuning.labels import Label
@@ -172,12 +173,17 @@ def test_a_job_trains_on_the_lines_of_a_page_and_counts_those_that_are_none(
 
 
 def test_lines_on_pages_are_evaluated_as_the_same_lines_cropped_are_and_in_their_order(
-    pages: Pages, tiny_dir: Path, decoded: Counter[int], monkeypatch: pytest.MonkeyPatch
+    pages: Pages,
+    tiny_dir: Path,
+    decoded: Counter[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("finetuning.evaluation._READ_AT_ONCE", 5)
+    monkeypatch.setattr("finetuning.evaluation._DECODED_AT_ONCE", 5)
+    monkeypatch.setattr("finetuning.evaluation._WINDOW_LINES", 4)
     model = Recognizer.load(tiny_dir)
     told: list[str] = []
-    evaluator = Evaluator(model, model, pages.directory, told.append)
+    evaluator = Evaluator(model, model, pages.directory, Album(tmp_path), told.append)
     part = Slice(name="numbers", kind="new", file="numbers.txt", lines=13)
     bad = Label(pages.boxed[4].key, "1", "[[0,0],[5,5],[9,9],[20,20]]")
 
@@ -185,6 +191,7 @@ def test_lines_on_pages_are_evaluated_as_the_same_lines_cropped_are_and_in_their
     decoded.clear()
     boxed = evaluator.evaluate(part, [*pages.boxed[:4], bad, *pages.boxed[4:]])
 
+    assert (loose.pop("available"), boxed.pop("available")) == (12, 13)
     assert boxed.pop("unreadable") == [bad.name]
     assert loose.pop("unreadable") == []
     assert sorted(decoded.values()) == [1, 1, 1, 1]

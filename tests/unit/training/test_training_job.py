@@ -98,6 +98,38 @@ def test_the_progress_lines_keep_their_form(
     assert re.search(r"^epoch=0/1 dev_exact_match=\d\.\d{4} dev_lines=24$", output, re.MULTILINE)
 
 
+def test_the_manifest_tells_the_course_of_the_training(
+    make_job: MakeJob, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = make_job(recipe="head", epochs=3, learning_rate=0.005, batch_size=16, generic_lines=0)
+
+    assert main(StopRequest()) == 0
+
+    described = manifest(job)
+    history = described["history"]
+    assert [each["epoch"] for each in history] == [0, 1, 2, 3]
+    before, *trained = history
+    assert (before["loss"], before["learning_rate"], before["seconds"]) == (None, None, None)
+    assert before["dev_exact_match"] == described["metrics"]["dev_exact_match_before"]
+    told = re.findall(r"epoch=\d/3 step=6/6 loss=([0-9.]+)", capsys.readouterr().out)
+    assert [float(each) for each in told] == pytest.approx(
+        [each["loss"] for each in trained], abs=1e-4
+    )
+    assert all(each["images_per_second"] > 0 and each["seconds"] > 0 for each in trained)
+    assert all(each["guard_exact_match"] is None for each in history)
+
+
+def test_a_restart_keeps_the_course_of_the_epochs_before(make_job: MakeJob) -> None:
+    job = make_job(recipe="head", epochs=3, batch_size=16, generic_lines=0)
+    assert main(StopAfter(9)) == 0
+
+    assert main(StopRequest()) == 0
+
+    history = manifest(job)["history"]
+    assert [each["epoch"] for each in history] == [0, 1, 2, 3]
+    assert all(each["loss"] is not None for each in history[1:])
+
+
 @pytest.mark.parametrize("recipe", ["head", "full"])
 @pytest.mark.parametrize("kill_at", [11, 14, 24])
 def test_a_restarted_training_ends_as_if_nothing_had_happened(
