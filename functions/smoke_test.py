@@ -10,7 +10,7 @@ from retraining.observability import count, logger, tracer
 from retraining.smoke import EndpointReader, SmokeTest, smoke_test
 
 BUCKET, LEDGER, RUNTIME = clients.bucket(), clients.ledger(), clients.runtime()
-SETTINGS = clients.settings()
+REGISTRY, SETTINGS = clients.registry(), clients.settings()
 
 
 class Request(BaseModel):
@@ -33,6 +33,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> SmokeTest:
         SETTINGS.smoke_test_min_accuracy,
         SETTINGS.text_normalization,
     )
+    # An answer for a blank image proves that the endpoint lives, not that it reads.
+    if result["passed"] and result["lines"] and request.package_arn:
+        REGISTRY.mark_smoke_tested(request.package_arn)
     count("SmokeTestsPassed", int(result["passed"]))
     logger.info("endpoint tested", extra={"package_arn": request.package_arn, **result})
     return result

@@ -154,6 +154,12 @@ def describe_endpoint(sagemaker: SageMakerClient, endpoint: str) -> EndpointStat
     return EndpointState(found["EndpointStatus"], found["EndpointConfigName"], package)
 
 
+def version_in(package_arn: str) -> int | None:
+    """Return the version that an ARN ends with, None when it ends otherwise."""
+    number = package_arn.rpartition("/")[2]
+    return int(number) if number.isdecimal() else None
+
+
 def _package_of(sagemaker: SageMakerClient, model_name: str) -> str:
     model = sagemaker.describe_model(ModelName=model_name)
     containers = [model.get("PrimaryContainer", {}), *model.get("Containers", [])]

@@ -2,104 +2,128 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypedDict
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from retraining import names
+from retraining.endpoint import FAILED, IN_SERVICE, Endpoint, look_up
+from retraining.package_request import SMOKE_TESTED
 from retraining.registry import Package, Registry
+from retraining.settings import Settings
+from retraining.storage import Bucket
+from retraining.update_policy import quiet_alarms, update_policy
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_sagemaker import SageMakerClient
 
-_BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+DEPLOY, BUSY, ALREADY_SERVING = "deploy", "busy", "already_serving"
+NOTHING_APPROVED, UNUSABLE = "nothing_approved", "unusable"
 
 
 class Decision(TypedDict):
-    """What the Deploy state machine is told. Texts are "" where they do not apply."""
+    """What the Deploy state machine is told. Texts are "" where they do not apply.
+
+    ``previous_config`` is what the endpoint goes back to when the deployment fails; ``notice`` is
+    a sentence about what somebody else did to the endpoint, with a space behind it.
+    """
 
     decision: str
     package_arn: str
     package_version: int
     model_name: str
     config_name: str
+    previous_config: str
     endpoint_name: str
     endpoint_exists: bool
     endpoint_status: str
+    update_policy: dict[str, Any]
+    keep_instance_count: bool
+    smoke_tested: bool
+    notice: str
     why: str
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """The endpoint as it is; ``package_arn`` is "" when its model is of no package."""
-
-    status: str
-    model_name: str = ""
-    package_arn: str = ""
-    failure: str = ""
-
-    @property
-    def exists(self) -> bool:
-        """Tell whether there is an endpoint at all."""
-        return self.status != ""
 
 
 def find_approved(
     registry: Registry,
     client: "SageMakerClient",
-    *,
-    prefix: str,
-    endpoint_name: str,
+    cloudwatch: "CloudWatchClient",
+    bucket: Bucket,
+    settings: Settings,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     token: Callable[[], str] = lambda: secrets.token_hex(2),
 ) -> Decision:
     """Compare the endpoint with the latest approved package and decide what to do."""
-    endpoint = _look_up(client, endpoint_name)
+    endpoint = look_up(client, settings.endpoint_name)
     package = registry.latest_approved()
     decision: Decision = {
-        "decision": "nothing_approved",
+        "decision": NOTHING_APPROVED,
         "package_arn": "",
         "package_version": 0,
         "model_name": "",
         "config_name": "",
-        "endpoint_name": endpoint_name,
+        "previous_config": endpoint.config,
+        "endpoint_name": settings.endpoint_name,
         "endpoint_exists": endpoint.exists,
         "endpoint_status": endpoint.status,
+        "update_policy": {},
+        "keep_instance_count": settings.endpoint_max_instance_count > 0,
+        "smoke_tested": False,
+        "notice": "",
         "why": f"No model in group {registry.group} is approved.",
     }
     if package is None:
         return decision
+    prefix = settings.prefix
     model = names.model(prefix, package.version, package.arn, package.created_at)
     decision["package_arn"] = package.arn
     decision["package_version"] = package.version
     decision["model_name"] = model
     decision["config_name"] = names.endpoint_config(prefix, package.version, now(), token())
-    decision["decision"], decision["why"] = _decide(endpoint, package, model, prefix)
+    decision["smoke_tested"] = SMOKE_TESTED in package.metadata
+    decision["decision"], decision["why"] = _decide(endpoint, package, model, settings)
+    if decision["decision"] == ALREADY_SERVING:
+        decision["config_name"] = endpoint.config
+    if decision["decision"] != DEPLOY:
+        return decision
+    if not _has_artefact(package, bucket):
+        decision["decision"] = UNUSABLE
+        decision["why"] = f"There is no model of version {package.version} at {package.model_data}."
+        return decision
+    decision["notice"] = _notice(endpoint, settings)
+    alarms = quiet_alarms(cloudwatch, settings.rollback_alarms)
+    decision["update_policy"] = update_policy(settings, alarms)
     return decision
 
 
-def _decide(endpoint: Endpoint, package: Package, model: str, prefix: str) -> tuple[str, str]:
+def _decide(
+    endpoint: Endpoint, package: Package, model: str, settings: Settings
+) -> tuple[str, str]:
     version = f"version {package.version}"
     if not endpoint.exists:
-        return "deploy", f"There is no endpoint yet; {version} will be its first model."
-    if endpoint.status in _BUSY:
-        return "busy", f"The endpoint is {endpoint.status}; try again when it has settled."
-    if endpoint.status == "Failed":
+        return DEPLOY, f"There is no endpoint; {version} will be its model."
+    if endpoint.is_busy:
+        return BUSY, f"The endpoint is {endpoint.status}; try again when it has settled."
+    if endpoint.status == FAILED:
         reason = endpoint.failure or "no reason was given"
-        return "deploy", (
+        return DEPLOY, (
             f"The endpoint has failed ({reason}) and cannot be updated; it must be deleted and "
             f"made again with {version}."
         )
-    if endpoint.status != "InService":
-        return "deploy", f"The endpoint is {endpoint.status}; {version} will be deployed again."
-    if _serves(endpoint, package, model, prefix):
-        return "already_serving", f"The endpoint serves {version} already."
-    return "deploy", f"The endpoint serves {endpoint.model_name or 'another model'}, not {version}."
+    if endpoint.status != IN_SERVICE:
+        return DEPLOY, f"The endpoint is {endpoint.status}; {version} will be deployed again."
+    if not _serves(endpoint, package, model, settings.prefix):
+        served = endpoint.model_name or "another model"
+        return DEPLOY, f"The endpoint serves {served}, not {version}."
+    differs = _differs(endpoint, settings)
+    if differs:
+        return DEPLOY, f"The endpoint serves {version}, but {differs}."
+    return ALREADY_SERVING, f"The endpoint serves {version} already."
 
 
 def _serves(endpoint: Endpoint, package: Package, model: str, prefix: str) -> bool:
+    if endpoint.variants != 1:
+        return False
     if endpoint.model_name == model:
         return True
     # A model made by hand from the package serves it as well. One of our own names with another
@@ -109,36 +133,33 @@ def _serves(endpoint: Endpoint, package: Package, model: str, prefix: str) -> bo
     )
 
 
-def _look_up(client: "SageMakerClient", endpoint_name: str) -> Endpoint:
-    try:
-        found = client.describe_endpoint(EndpointName=endpoint_name)
-    except ClientError as error:
-        if _not_found(error):
-            return Endpoint(status="")
-        raise
-    status, failure = found["EndpointStatus"], found.get("FailureReason", "")
-    try:
-        config = client.describe_endpoint_config(
-            EndpointConfigName=found.get("EndpointConfigName", "")
+def _differs(endpoint: Endpoint, settings: Settings) -> str:
+    wanted = settings.endpoint_instance_type
+    if wanted and endpoint.instance_type != wanted:
+        return f"on {endpoint.instance_type or 'no instances'} instead of {wanted}"
+    scales = settings.endpoint_max_instance_count > 0
+    if not scales and endpoint.instances != settings.endpoint_instance_count:
+        return f"on {endpoint.instances} instances instead of {settings.endpoint_instance_count}"
+    return ""
+
+
+def _notice(endpoint: Endpoint, settings: Settings) -> str:
+    """Tell what was not done by a deployment of ours."""
+    if not endpoint.exists:
+        return ""
+    if not names.is_endpoint_config_of(settings.prefix, endpoint.config):
+        return (
+            f"The endpoint was changed by hand: it used the configuration {endpoint.config}, "
+            "which is not of a deployment. "
         )
-        model = config["ProductionVariants"][0].get("ModelName", "")
-        package = _package_of(client, model)
-    except ClientError as error:
-        # Somebody deleted the configuration or the model: whatever is served, it is to be replaced.
-        if not _not_found(error):
-            raise
-        model, package = "", ""
-    return Endpoint(status, model, package, failure)
+    differs = _differs(endpoint, settings)
+    return f"The endpoint ran {differs}. " if differs else ""
 
 
-def _package_of(client: "SageMakerClient", model: str) -> str:
-    found = client.describe_model(ModelName=model)
-    containers = [found.get("PrimaryContainer", {}), *found.get("Containers", [])]
-    return next((each["ModelPackageName"] for each in containers if "ModelPackageName" in each), "")
-
-
-def _not_found(error: ClientError) -> bool:
-    about = error.response["Error"]
-    return about["Code"] in {"ValidationException", "ResourceNotFound"} and (
-        "could not find" in about["Message"].lower() or "does not exist" in about["Message"].lower()
-    )
+def _has_artefact(package: Package, bucket: Bucket) -> bool:
+    try:
+        key = bucket.key(package.model_data)
+    except ValueError:
+        # Somewhere else, where these functions may not look; SageMaker will tell.
+        return True
+    return bucket.head(key) is not None

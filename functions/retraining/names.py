@@ -58,5 +58,10 @@ def endpoint_config(prefix: str, version: int, now: datetime, token: str) -> str
     return f"{_version(prefix, version)}-{now.astimezone(UTC):%Y%m%d%H%M%S}-{token[:4].lower()}"
 
 
+def is_endpoint_config_of(prefix: str, name: str) -> bool:
+    """Tell whether a configuration's name was made by ``endpoint_config``."""
+    return re.fullmatch(rf"{re.escape(prefix)}-v\d+-\d{{14}}-[0-9a-f]{{4}}", name) is not None
+
+
 def _version(prefix: str, version: int) -> str:
     return f"{prefix}-v{version}"

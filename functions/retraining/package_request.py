@@ -11,7 +11,9 @@ PENDING: Final = "PendingManualApproval"
 REJECTED: Final = "Rejected"
 ApprovalStatus = Literal["Approved", "PendingManualApproval", "Rejected"]
 
-_MOST_PROPERTIES = 50
+# Written when a deployed model has read its golden lines; one of the 50 properties is kept for it.
+SMOKE_TESTED: Final = "smoke_tested"
+_MOST_PROPERTIES = 49
 _LONGEST_KEY = 128
 _LONGEST_VALUE = 256
 _LONGEST_TEXT = 1024

@@ -37,6 +37,7 @@ class RegisterRequest(BaseModel):
     verdict: _Verdict
     model_data: Annotated[str, Field(pattern=r"^s3://")]
     training_job_name: str
+    report_uri: str = ""
 
 
 class Registered(TypedDict):
@@ -65,7 +66,9 @@ def register_model(
         training_job=request.training_job_name,
         dictionary_uri=bucket.uri(s3_layout.candidate_dictionary(request.run_id)),
         evaluation_uri=bucket.uri(s3_layout.evaluation(request.run_id)),
-        report_uri=request.verdict.verdict or bucket.uri(s3_layout.verdict(request.run_id)),
+        report_uri=request.report_uri
+        or request.verdict.verdict
+        or bucket.uri(s3_layout.verdict(request.run_id)),
         headline=request.verdict.headline,
         accuracy=_accuracy(verdict["slices"]),
     )

@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from retraining.endpoint import is_missing
 from retraining.package_request import (
     APPROVED,
+    SMOKE_TESTED,
     Approval,
     Candidate,
     create_request,
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import ModelPackageSummaryTypeDef
 
 _UNUSABLE = frozenset({"Failed", "Deleting"})
+# How often a package may be deleted while one looks for the newest.
+_DELETIONS_MEANWHILE = 5
 
 
 class NoChampionError(Exception):
@@ -53,6 +59,19 @@ class Registry:
 
     def latest_approved(self) -> Package | None:
         """Tell the champion: the Approved package of the highest version."""
+        for _ in range(_DELETIONS_MEANWHILE):
+            newest = self._newest_approved()
+            if newest is None:
+                return None
+            try:
+                return self.describe(newest)
+            except ClientError as error:
+                # Deleted between the list and the look; the next list is without it.
+                if not is_missing(error):
+                    raise
+        return None
+
+    def _newest_approved(self) -> str | None:
         usable = (
             each
             for each in self._newest_first(APPROVED)
@@ -68,7 +87,7 @@ class Registry:
                 break
             same_time.append(each)
         newest = max(same_time, key=lambda each: each.get("ModelPackageVersion", 0))
-        return self.describe(newest["ModelPackageArn"])
+        return newest["ModelPackageArn"]
 
     def champion(self) -> Package:
         """Tell the champion.
@@ -109,6 +128,13 @@ class Registry:
                 ModelPackageArn=package.arn, ApprovalDescription=approval.reason
             )
         return package
+
+    def mark_smoke_tested(self, arn: str) -> None:
+        """Write down that a package has read its golden lines through the endpoint."""
+        # Other properties stay; this is no change of approval and starts no deployment.
+        self._client.update_model_package(
+            ModelPackageArn=arn, CustomerMetadataProperties={SMOKE_TESTED: "yes"}
+        )
 
     def _of_run(self, run_id: str) -> Package | None:
         prefix = description_prefix(run_id)

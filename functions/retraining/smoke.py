@@ -44,7 +44,11 @@ class _Answer(BaseModel):
 
 
 class BadAnswerError(Exception):
-    """The endpoint did not answer, or not in the agreed shape."""
+    """The model did not answer, or not in the agreed shape."""
+
+
+# The container's way of saying that it is well but has too much to do.
+_OVERLOADED = frozenset({429, 503})
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class EndpointReader:
     def read(self, image: bytes, content_type: str) -> str:
         """Tell the text the endpoint reads on an image of one line ("" for none).
 
-        Raises BadAnswerError when there is no answer or it cannot be understood.
+        Raises BadAnswerError when the model has no answer or it cannot be understood, ClientError
+        when it was not asked: for throttling, overload or an endpoint that is gone.
         """
         try:
             response = self.client.invoke_endpoint(
@@ -65,11 +70,18 @@ class EndpointReader:
             )
             answer = _Answer.model_validate_json(response["Body"].read())
         except ClientError as error:
+            if not _is_of_the_model(error):
+                raise
             raise BadAnswerError(f"it answered with an error: {error}") from error
         except ValidationError as error:
             fault = error.errors()[0]["msg"]
             raise BadAnswerError(f"its answer is not a list of predictions ({fault})") from error
         return " ".join(each.text for each in answer.predictions)
+
+
+def _is_of_the_model(error: ClientError) -> bool:
+    answered = error.response.get("OriginalStatusCode")
+    return error.response["Error"]["Code"] == "ModelError" and answered not in _OVERLOADED
 
 
 def smoke_test(

@@ -1,10 +1,10 @@
-"""CloudFormation resource types that carry messages: SQS, SNS, EventBridge, alarms."""
+"""CloudFormation resource types that carry messages: SQS, SNS and its keys, EventBridge, alarms."""
 
 from __future__ import annotations
 
 import json
 
-from localcloud.cloudformation import Created, Order, ResourceType
+from localcloud.cloudformation import Created, Order, ResourceError, ResourceType
 from localcloud.eventbridge_schedules import interval_seconds
 from localcloud.untyped import Json
 
@@ -52,7 +52,7 @@ def _create_topic(order: Order) -> Created:
     attributes = {
         key: order.properties[key]
         for key in ("DisplayName", "KmsMasterKeyId")
-        if key in order.properties
+        if order.properties.get(key) is not None
     }
     arn = order.call("sns", "CreateTopic", Name=name, Attributes=attributes)["TopicArn"]
     for subscription in order.properties.get("Subscription", []):
@@ -101,6 +101,33 @@ def _create_alarm(order: Order) -> Created:
     return Created(name, {"Arn": arn})
 
 
+def _create_dashboard(order: Order) -> Created:
+    name = str(order.properties.get("DashboardName", order.generated_name))
+    answer = order.call(
+        "cloudwatch",
+        "PutDashboard",
+        DashboardName=name,
+        # moto keeps any text; AWS refuses what is no JSON.
+        DashboardBody=json.dumps(json.loads(str(order.properties["DashboardBody"]))),
+    )
+    faults = answer.get("DashboardValidationMessages")
+    if faults:
+        raise ResourceError(f"its body is refused: {faults[0]}")
+    return Created(name)
+
+
+def _create_key(order: Order) -> Created:
+    key = order.call(
+        "kms",
+        "CreateKey",
+        Description=order.properties.get("Description", ""),
+        Policy=json.dumps(order.properties["KeyPolicy"]),
+    )["KeyMetadata"]
+    if _as_text(order.properties.get("EnableKeyRotation", False)) == "true":
+        order.call("kms", "EnableKeyRotation", KeyId=key["KeyId"])
+    return Created(key["KeyId"], {"Arn": key["Arn"], "KeyId": key["KeyId"]})
+
+
 TYPES = (
     ResourceType("AWS::SQS::Queue", _QUEUE_ATTRIBUTES | {"QueueName"}, _create_queue),
     ResourceType(
@@ -139,6 +166,7 @@ TYPES = (
                 "Dimensions",
                 "EvaluationPeriods",
                 "MetricName",
+                "Metrics",
                 "Namespace",
                 "OKActions",
                 "Period",
@@ -149,5 +177,15 @@ TYPES = (
             }
         ),
         _create_alarm,
+    ),
+    ResourceType(
+        "AWS::CloudWatch::Dashboard",
+        frozenset({"DashboardName", "DashboardBody"}),
+        _create_dashboard,
+    ),
+    ResourceType(
+        "AWS::KMS::Key",
+        frozenset({"Description", "EnableKeyRotation", "KeyPolicy"}),
+        _create_key,
     ),
 )

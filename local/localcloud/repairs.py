@@ -5,6 +5,7 @@ from __future__ import annotations
 from localcloud import (
     cloudformation,
     cloudformation_compute,
+    cloudformation_costs,
     cloudformation_data,
     cloudformation_messaging,
     dynamodb_atomicity,
@@ -25,7 +26,12 @@ from localcloud.context import CloudContext
 
 _RESOURCE_TYPES = {
     kind.name: kind
-    for module in (cloudformation_compute, cloudformation_data, cloudformation_messaging)
+    for module in (
+        cloudformation_compute,
+        cloudformation_costs,
+        cloudformation_data,
+        cloudformation_messaging,
+    )
     for kind in module.TYPES
 }
 

@@ -33,7 +33,6 @@ _PRETENDED_BY_MOTO = (
     "CreatePipeline",
     "CreateTransformJob",
     "StartPipelineExecution",
-    "UpdateEndpointWeightsAndCapacities",
 )
 
 

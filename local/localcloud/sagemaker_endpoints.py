@@ -5,11 +5,16 @@ moto's endpoints are InService at once and serve nothing; UpdateEndpoint is miss
 - CreateEndpoint and UpdateEndpoint return at once; the endpoint is Creating or Updating until the
   new containers are healthy, and can be neither updated nor deleted meanwhile;
 - an update is blue/green: the old containers answer until the new ones are healthy;
-- when the new containers never become healthy, a new endpoint is Failed, but an updated one goes
-  back to InService *on its old configuration*, with a FailureReason that the next update clears.
+- then they get the traffic, and are watched for the baking time: the endpoint stays Updating and
+  tells of its old configuration, and an alarm gives the traffic back (``sagemaker_baking``);
+- when the new containers never become healthy, or an alarm is raised, a new endpoint is Failed, but
+  an updated one goes back to InService *on its old configuration*, with a FailureReason that the
+  next update clears.
 
-Here every deployment is all at once: canaries, baking times and alarms are kept, not acted upon.
-A server that dies later is started again once; after a second death the endpoint is Failed.
+One server stands for all instances of an endpoint, whose number is only kept: by the configuration,
+UpdateEndpointWeightsAndCapacities and RetainAllVariantProperties. Old instances go at once
+(TerminationWaitInSeconds is kept, not waited for), and nothing scales by itself. A server that dies
+later is started again once; after a second death the endpoint is Failed.
 """
 
 from __future__ import annotations
@@ -19,12 +24,13 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 
 from localcloud.clients import Clients
 from localcloud.context import CloudContext
 from localcloud.processes import CloudClosingError
-from localcloud.sagemaker_api import Document, Operation, Parameters, timestamp, without_nothing
+from localcloud.sagemaker_api import Document, Operation, Parameters, timestamp
+from localcloud.sagemaker_baking import bake
+from localcloud.sagemaker_endpoint import Endpoint, described
 from localcloud.sagemaker_endpoint_configs import EndpointConfigs
 from localcloud.sagemaker_errors import JobInputError, RequestInvalidError
 from localcloud.sagemaker_events import StateChanges, tags_of
@@ -46,26 +52,6 @@ _EVENT_STATUS = {
     "Deleting": "DELETING",
     "Failed": "FAILED",
 }
-
-
-class Endpoint:
-    """The state of one endpoint."""
-
-    def __init__(self, name: str, arn: str, tags: list[dict[str, str]]) -> None:
-        """A new endpoint serves nothing yet."""
-        self.name = name
-        self.arn = arn
-        self.tags = tags
-        self.status = "Creating"
-        self.creation_time = self.last_modified_time = timestamp()
-        self.failure: str | None = None
-        self.deployed: StoredRequest | None = None
-        self.pending: StoredRequest | None = None
-        self.pending_since: datetime | None = None
-        self.image: Document = {}
-        self.deployment_config: Document | None = None
-        self.server: Server | None = None
-        self.restarted = False
 
 
 class Endpoints:
@@ -97,6 +83,7 @@ class Endpoints:
         return {
             "CreateEndpoint": self.create,
             "UpdateEndpoint": self.update,
+            "UpdateEndpointWeightsAndCapacities": self.scale,
             "DescribeEndpoint": self.describe,
             "ListEndpoints": self.list_endpoints,
             "DeleteEndpoint": self.delete,
@@ -152,13 +139,26 @@ class Endpoints:
                     f'Cannot update endpoint "{endpoint.arn}" in status {endpoint.status}: delete '
                     "it and create it again."
                 )
+            if not _retains_instances(request):
+                endpoint.instances = None
             self._begin(endpoint, config, request, "Updating")
+        return {"EndpointArn": endpoint.arn}
+
+    def scale(self, request: Parameters) -> Document:
+        """Change the number of instances; the one server stands for all of them."""
+        with self._lock:
+            endpoint = self._find(request["EndpointName"])
+            self._refuse_when_busy(endpoint)
+            for each in request["DesiredWeightsAndCapacities"]:
+                endpoint.instances = each.get("DesiredInstanceCount", endpoint.instances)
+            self._set(endpoint, "Updating")
+            self._set(endpoint, "InService")
         return {"EndpointArn": endpoint.arn}
 
     def describe(self, request: Parameters) -> Document:
         """Return an endpoint; raises RequestInvalidError when there is none."""
         with self._lock:
-            return _described(self._find(request["EndpointName"]))
+            return described(self._find(request["EndpointName"]))
 
     def list_endpoints(self, request: Parameters) -> Document:
         """Return a page of endpoints."""
@@ -213,9 +213,19 @@ class Endpoints:
             _log.exception("Deploying endpoint %s met an internal error.", endpoint.name)
             failure = f"Request to service failed: {error!r}"
         if server is not None and failure is None:
+            failure = self._give_traffic(endpoint, server)
+        if server is not None and failure is None:
             self._switch(endpoint, config, server)
         else:
             self._roll_back(endpoint, server, failure)
+
+    def _give_traffic(self, endpoint: Endpoint, server: Server) -> str | None:
+        """Let the new server answer; return why it must not go on, None when it may."""
+        with self._lock:
+            if endpoint.server is None:
+                return None
+            endpoint.standby, endpoint.server = endpoint.server, server
+        return bake(self._clients, server, endpoint.deployment_config, self._closed)
 
     def _new_server(self, endpoint: Endpoint, config: StoredRequest) -> Server:
         variant = config.request["ProductionVariants"][0]
@@ -235,7 +245,7 @@ class Endpoints:
 
     def _switch(self, endpoint: Endpoint, config: StoredRequest, server: Server) -> None:
         with self._lock:
-            old, endpoint.server = endpoint.server, server
+            old, endpoint.server, endpoint.standby = endpoint.standby, server, None
             endpoint.deployed, endpoint.pending = config, None
             endpoint.restarted = False
             endpoint.image = {
@@ -250,6 +260,8 @@ class Endpoints:
     def _roll_back(self, endpoint: Endpoint, server: Server | None, failure: str | None) -> None:
         if endpoint.server is not None:
             with self._lock:
+                if endpoint.standby is not None:
+                    endpoint.server, endpoint.standby = endpoint.standby, None
                 self._set(endpoint, "RollingBack")
         if server is not None:
             server.stop()
@@ -267,7 +279,7 @@ class Endpoints:
     def _watch(self) -> None:
         while not self._closed.wait(_WATCH_SECONDS):
             for endpoint in list(self._endpoints.values()):
-                server = endpoint.server
+                server = endpoint.standby or endpoint.server
                 if server is not None and not server.stopping and not server.is_alive():
                     self._revive(endpoint, server)
 
@@ -310,61 +322,20 @@ class Endpoints:
             "Endpoint State Change",
             endpoint.arn,
             {
-                **_described(endpoint),
+                **described(endpoint),
                 "EndpointStatus": _EVENT_STATUS[status],
                 "Tags": tags_of(endpoint.tags),
             },
         )
 
 
-def _described(endpoint: Endpoint) -> Document:
-    config = endpoint.deployed or endpoint.pending
-    return without_nothing(
-        {
-            "EndpointName": endpoint.name,
-            "EndpointArn": endpoint.arn,
-            "EndpointConfigName": None if config is None else config.name,
-            "ProductionVariants": _variants(endpoint.deployed, [endpoint.image]),
-            "PendingDeploymentSummary": _pending(endpoint),
-            "EndpointStatus": endpoint.status,
-            "FailureReason": endpoint.failure,
-            "LastDeploymentConfig": endpoint.deployment_config,
-            "CreationTime": endpoint.creation_time,
-            "LastModifiedTime": endpoint.last_modified_time,
-        }
+def _retains_instances(request: Parameters) -> bool:
+    excluded = {
+        each["VariantPropertyType"] for each in request.get("ExcludeRetainedVariantProperties", [])
+    }
+    return (
+        bool(request.get("RetainAllVariantProperties")) and "DesiredInstanceCount" not in excluded
     )
-
-
-def _pending(endpoint: Endpoint) -> Document | None:
-    if endpoint.pending is None:
-        return None
-    return {
-        "EndpointConfigName": endpoint.pending.name,
-        "ProductionVariants": _variants(endpoint.pending, []),
-        "StartTime": endpoint.pending_since,
-    }
-
-
-def _variants(config: StoredRequest | None, images: list[Document]) -> list[Document] | None:
-    if config is None:
-        return None
-    return [_variant(variant, images) for variant in config.request["ProductionVariants"]]
-
-
-def _variant(variant: Parameters, images: list[Document]) -> Document:
-    weight = variant.get("InitialVariantWeight", 1.0)
-    described = {
-        "VariantName": variant["VariantName"],
-        "DeployedImages": images,
-        "CurrentWeight": weight,
-        "DesiredWeight": weight,
-    }
-    if "ServerlessConfig" in variant:
-        serverless = variant["ServerlessConfig"]
-        described["CurrentServerlessConfig"] = described["DesiredServerlessConfig"] = serverless
-        return described
-    count = variant.get("InitialInstanceCount", 1)
-    return {**described, "CurrentInstanceCount": count, "DesiredInstanceCount": count}
 
 
 def _unhealthy(variant: str) -> str:

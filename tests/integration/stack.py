@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 
 from localcloud import lifecycle
 
@@ -43,10 +44,11 @@ class Stack:
     environment: dict[str, str]
     outputs: dict[str, str]
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of the local cloud."""
         return boto3.client(
             service,  # type: ignore[call-overload]  # chosen at run time
+            config=config,
             endpoint_url=self.environment["AWS_ENDPOINT_URL"],
             region_name=self.environment["AWS_DEFAULT_REGION"],
             aws_access_key_id="test",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from ocr_retrain.commands.options import CloudOption, StackOption, connect_and_s
 from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
 from ocr_retrain.model_registry import (
     Approval,
+    ListedPackage,
     find_package,
     list_packages,
     set_approval,
@@ -29,7 +31,7 @@ def approve_command(
     cloud: CloudOption = CloudChoice.AUTO,
     stack: StackOption = DEFAULT_STACK,
 ) -> None:
-    """Approve a version; the latest approved version is deployed by itself."""
+    """Approve a version; the approved version of the highest number is deployed by itself."""
     _decide(version, Approval.APPROVED, reason, cloud, stack)
 
 
@@ -51,6 +53,31 @@ def _decide(number: int, approval: Approval, reason: str, cloud: CloudChoice, st
     package = find_package(packages, number)
     if package.approval == approval:
         show_line(f"Version {number} is {approval.value} already.")
-        return
-    set_approval(connection.sagemaker, package, approval, reason)
-    show_line(f"Version {number} is {approval.value} (it was {package.approval}).")
+    else:
+        set_approval(connection.sagemaker, package, approval, reason)
+        show_line(f"Version {number} is {approval.value} (it was {package.approval}).")
+    show_line(_what_follows(packages, package, approval))
+
+
+def _what_follows(
+    packages: Sequence[ListedPackage], package: ListedPackage, approval: Approval
+) -> str:
+    """Tell which version is live after the decision: the approved one of the highest number."""
+    others = [
+        each.version
+        for each in packages
+        if each.approval == Approval.APPROVED and each.version != package.version
+    ]
+    newest = max(others, default=None)
+    if approval is Approval.APPROVED:
+        if newest is None or newest < package.version:
+            return f"Version {package.version} is deployed by itself if it does not serve already."
+        return (
+            f"Version {newest} stays live: it is newer and approved; reject it or use "
+            "`ocr-retrain rollback`."
+        )
+    if newest is None:
+        return "No version is approved now: the endpoint is left as it is until one is."
+    if newest > package.version:
+        return f"Version {newest} stays live."
+    return f"Version {newest} is deployed by itself if it does not serve already."

@@ -18,6 +18,7 @@ from ocr_retrain.model_registry import (
     ModelVersion,
     describe_endpoint,
     list_versions,
+    version_in,
 )
 from ocr_retrain.phrases import moment, percent
 from ocr_retrain.terminal import show, show_json, tell
@@ -76,7 +77,7 @@ def listed_models(
         ListedModel(
             version=version,
             serving=endpoint is not None and endpoint.package_arn == version.arn,
-            parent=_version_in(version.metadata.get("parent_package_arn", "")),
+            parent=version_in(version.metadata.get("parent_package_arn", "")),
             accuracy=_accuracy(version),
         )
         for version in versions
@@ -127,11 +128,6 @@ def model_as_json(model: ListedModel) -> dict[str, object]:
         "model_data": version.model_data,
         "created_at": version.created_at.isoformat(),
     }
-
-
-def _version_in(package_arn: str) -> int | None:
-    number = package_arn.rpartition("/")[2]
-    return int(number) if number.isdecimal() else None
 
 
 def _accuracy(version: ModelVersion) -> dict[str, float]:

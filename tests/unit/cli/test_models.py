@@ -132,10 +132,54 @@ def test_approve_changes_nothing_that_is_approved_already(
     assert execute(["approve", "3"]) == 0
     assert execute(["approve", "3"]) == 0
 
+    follows = "Version 3 is deployed by itself if it does not serve already."
     assert capsys.readouterr().out.splitlines() == [
         "Version 3 is Approved (it was Rejected).",
+        follows,
         "Version 3 is Approved already.",
+        follows,
     ]
+
+
+def test_approving_an_older_version_says_that_the_newer_one_stays_live(
+    connected: Cloud, packages: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["approve", "1"]) == 0
+
+    assert (
+        "Version 2 stays live: it is newer and approved; reject it or use `ocr-retrain rollback`."
+        in capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "follows"),
+    [
+        ("2", "Version 1 is deployed by itself if it does not serve already."),
+        ("1", "Version 2 stays live."),
+        ("3", "Version 2 is deployed by itself if it does not serve already."),
+    ],
+)
+def test_rejecting_says_which_version_is_live_then(
+    connected: Cloud,
+    packages: list[str],
+    capsys: pytest.CaptureFixture[str],
+    version: str,
+    follows: str,
+) -> None:
+    assert execute(["reject", version, "--reason", "x"]) == 0
+
+    assert follows in capsys.readouterr().out
+
+
+def test_rejecting_the_only_approved_version_leaves_the_endpoint_as_it_is(
+    connected: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _register(connected, "Approved")
+
+    assert execute(["reject", "1", "--reason", "x"]) == 0
+
+    assert "the endpoint is left as it is" in capsys.readouterr().out
 
 
 def test_unknown_version_names_the_ones_there_are(

@@ -5,12 +5,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from retraining.deployment import Decision, find_approved
 from retraining.ledger import Ledger
 from retraining.normalization import Normalization
+from retraining.package_request import SMOKE_TESTED
 from retraining.smoke import EndpointReader, SmokeTest, smoke_test
 
 from .conftest import BUCKET, IMAGE, NOW, approved_package, client, get, png, put
@@ -20,12 +22,15 @@ Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 ENDPOINT = "ocr-retrain"
 
 
-def decide(clients: ModuleType) -> Decision:
+def decide(clients: ModuleType, **settings: object) -> Decision:
+    for version in range(1, 4):
+        put(f"models/v{version}/output/model.tar.gz", b"model")
     return find_approved(
         clients.registry(),
         clients.sagemaker(),
-        prefix="ocr-retrain",
-        endpoint_name=ENDPOINT,
+        clients.cloudwatch(),
+        clients.bucket(),
+        clients.settings().model_copy(update=settings),
         now=lambda: NOW,
         token=lambda: "beef",
     )
@@ -110,6 +115,75 @@ def test_an_endpoint_that_serves_something_else_is_updated(clients: ModuleType) 
     approved_package()
     deploy("other", "")
     assert decide(clients)["decision"] == "deploy"
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"endpoint_instance_type": "ml.g5.xlarge"}, "on ml.g4dn.xlarge instead of ml.g5.xlarge"),
+        ({"endpoint_instance_count": 2}, "on 1 instances instead of 2"),
+    ],
+)
+def test_an_endpoint_on_other_instances_than_the_template_says_is_updated(
+    clients: ModuleType, settings: dict[str, object], why: str
+) -> None:
+    arn = approved_package()
+    deploy(decide(clients)["model_name"], arn)
+    decision = decide(clients, **settings)
+    assert decision["decision"] == "deploy"
+    assert why in decision["why"]
+    assert why in decision["notice"]
+
+
+def test_instances_that_its_load_asked_for_are_no_difference(clients: ModuleType) -> None:
+    arn = approved_package()
+    deploy(decide(clients)["model_name"], arn)
+    scaled = decide(clients, endpoint_instance_count=2, endpoint_max_instance_count=4)
+    assert scaled["decision"] == "already_serving"
+
+
+def test_a_second_variant_put_beside_ours_by_hand_is_a_difference(clients: ModuleType) -> None:
+    arn = approved_package()
+    model = decide(clients)["model_name"]
+    deploy(model, arn)
+    variant = {"ModelName": model, "InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
+    service = client("sagemaker")
+    service.create_endpoint_config(
+        EndpointConfigName="two",
+        ProductionVariants=[{**variant, "VariantName": name} for name in ("AllTraffic", "Other")],
+    )
+    service.delete_endpoint(EndpointName=ENDPOINT)
+    service.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName="two")
+    decision = decide(clients)
+    assert decision["decision"] == "deploy"
+    assert "changed by hand: it used the configuration two" in decision["notice"]
+
+
+def test_a_version_without_its_artefact_cannot_be_deployed(clients: ModuleType) -> None:
+    approved_package(version_data="lost")
+    decision = decide(clients)
+    assert decision["decision"] == "unusable"
+    assert f"s3://{BUCKET}/models/lost/output/model.tar.gz" in decision["why"]
+
+
+def test_a_raised_alarm_does_not_watch_over_the_deployment_that_may_end_it(
+    clients: ModuleType,
+) -> None:
+    approved_package()
+    for name in ("errors", "latency"):
+        client("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            Namespace="AWS/SageMaker",
+            MetricName="Invocation5XXErrors",
+            Statistic="Average",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=0.05,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+    client("cloudwatch").set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="x")
+    policy = decide(clients, rollback_alarms=("errors", "latency", "gone"))["update_policy"]
+    assert policy["AutoRollbackConfiguration"] == {"Alarms": [{"AlarmName": "latency"}]}
 
 
 def test_a_deleted_model_does_not_stop_a_deployment(
@@ -261,6 +335,49 @@ def test_the_handler_answers_with_plain_json(invoke: Invoke, clients: ModuleType
     golden(1)
     clients.golden_keeper().refresh()
     with Stubber(clients.runtime()) as stub:
-        stub.add_client_error("invoke_endpoint", "ValidationError", "Endpoint not found.")
+        stub.add_client_error("invoke_endpoint", "ModelError", "Received server error (500)")
         result = invoke("smoke_test", {"endpoint_name": ENDPOINT, "package_arn": "arn"})
     assert (result["passed"], result["lines"]) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "answered"),
+    [
+        ("ThrottlingException", 0),
+        ("ValidationError", 0),
+        ("ServiceUnavailable", 0),
+        ("InternalDependencyException", 0),
+        ("ModelError", 503),
+        ("ModelError", 429),
+    ],
+)
+def test_an_endpoint_that_was_not_really_asked_says_nothing_about_the_model(
+    clients: ModuleType, code: str, answered: int
+) -> None:
+    golden(1)
+    service = client("sagemaker-runtime")
+    with Stubber(service) as stub:
+        stub.add_client_error(
+            "invoke_endpoint", code, "No.", response_meta={}, modeled_fields=modeled(answered)
+        )
+        with pytest.raises(ClientError):
+            check(service, clients)
+
+
+def modeled(answered: int) -> dict[str, int] | None:
+    return {"OriginalStatusCode": answered} if answered else None
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_a_version_is_remembered_to_have_read_golden_lines(
+    invoke: Invoke, clients: ModuleType, lines: int
+) -> None:
+    arn = approved_package()
+    golden(lines)
+    clients.golden_keeper().refresh()
+    answer = json.dumps({"predictions": [{"text": "line 0", "confidence": 0.9}]}).encode()
+    with Stubber(clients.runtime()) as stub:
+        body = StreamingBody(io.BytesIO(answer), len(answer))
+        stub.add_response("invoke_endpoint", {"Body": body})
+        assert invoke("smoke_test", {"endpoint_name": ENDPOINT, "package_arn": arn})["passed"]
+    assert (SMOKE_TESTED in clients.registry().describe(arn).metadata) is bool(lines)

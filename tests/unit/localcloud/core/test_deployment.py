@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 from botocore.exceptions import ClientError
+from samtranslator.yaml_helper import yaml_parse
 
 from localcloud import lifecycle
 from localcloud.sam_template import ParameterError, resolve_parameters
 
-from .harness import Cloud, make_app
+from .harness import REPO, Cloud, make_app
 
 pytestmark = pytest.mark.cloud
 
@@ -50,6 +51,24 @@ def test_numbers_of_the_template_are_numbers_for_the_services(cloud: Cloud) -> N
     alarm = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"][0]
 
     assert alarm["Threshold"] == 0.1
+
+
+def test_a_budget_tells_its_subscribers_as_the_template_says(cloud: Cloud) -> None:
+    named = yaml_parse((REPO / "template.yaml").read_text())["Resources"]["Budget"]["Properties"]
+    named["Budget"] |= {"BudgetName": "monthly", "BudgetLimit": {"Amount": "50", "Unit": "USD"}}
+    for item in named["NotificationsWithSubscribers"]:
+        item["Subscribers"][0]["Address"] = "ops@example.com"
+    _create(cloud, {"Resources": {"Budget": {"Type": "AWS::Budgets::Budget", "Properties": named}}})
+
+    budgets, account = cloud.client("budgets"), cloud.connection.account_id
+    found = budgets.describe_budget(AccountId=account, BudgetName="monthly")["Budget"]
+    assert (found["BudgetLimit"]["Amount"], found["TimeUnit"]) == ("50", "MONTHLY")
+    told = budgets.describe_notifications_for_budget(AccountId=account, BudgetName="monthly")
+    assert {(item["NotificationType"], item["Threshold"]) for item in told["Notifications"]} == {
+        ("ACTUAL", 80.0),
+        ("ACTUAL", 100.0),
+        ("FORECASTED", 100.0),
+    }
 
 
 def test_a_stack_with_an_unknown_type_is_refused_by_name(cloud: Cloud) -> None:

@@ -155,10 +155,10 @@ def test_no_request_fails_during_an_update(cloud: Cloud) -> None:
 def test_unhealthy_update_rolls_back_to_the_old_configuration(
     cloud: Cloud, behaviour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localcloud.sagemaker_endpoints._STARTUP_SECONDS", 1.0)
     name, old_config = make_endpoint(cloud)
     settled(cloud, name)
     old_pid = echo(cloud, name)["pid"]
+    monkeypatch.setattr("localcloud.sagemaker_endpoints._STARTUP_SECONDS", 1.0)
     bad_config = make_config(cloud, make_model(cloud, behaviour))
     cloud.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=bad_config)
     endpoint = settled(cloud, name)
@@ -166,6 +166,7 @@ def test_unhealthy_update_rolls_back_to_the_old_configuration(
     assert endpoint["EndpointConfigName"] == old_config
     assert "did not pass the ping health check" in endpoint["FailureReason"]
     assert echo(cloud, name)["pid"] == old_pid
+    monkeypatch.undo()
     cloud.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=old_config)
     assert "FailureReason" not in settled(cloud, name)
 
@@ -251,7 +252,7 @@ def test_deployment_configuration_is_kept(cloud: Cloud) -> None:
     settled(cloud, name)
     policy = {
         "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 60},
+            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
             "TerminationWaitInSeconds": 60,
         }
     }
@@ -261,6 +262,124 @@ def test_deployment_configuration_is_kept(cloud: Cloud) -> None:
         DeploymentConfig=policy,
     )
     assert settled(cloud, name)["LastDeploymentConfig"] == policy
+
+
+def baking(seconds: int, *alarms: str) -> dict[str, Any]:
+    """Make a DeploymentConfig that watches these alarms for a while."""
+    config: dict[str, Any] = {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {
+                "Type": "ALL_AT_ONCE",
+                "WaitIntervalInSeconds": seconds,
+            }
+        }
+    }
+    if alarms:
+        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": each} for each in alarms]}
+    return config
+
+
+def make_alarm(cloud: Cloud) -> str:
+    name = unique("alarm")
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0.05,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    return name
+
+
+def raise_alarm(cloud: Cloud, name: str) -> None:
+    cloud.client("cloudwatch").set_alarm_state(
+        AlarmName=name, StateValue="ALARM", StateReason="a test"
+    )
+
+
+def begin_update(cloud: Cloud, name: str, behaviour: str, config: dict[str, Any]) -> str:
+    new = make_config(cloud, make_model(cloud, behaviour))
+    cloud.sagemaker.update_endpoint(
+        EndpointName=name, EndpointConfigName=new, DeploymentConfig=config
+    )
+    return new
+
+
+def test_an_alarm_while_new_servers_bake_brings_the_old_ones_back(cloud: Cloud) -> None:
+    name, old_config = make_endpoint(cloud)
+    settled(cloud, name)
+    old_pid = echo(cloud, name)["pid"]
+    alarm = make_alarm(cloud)
+    begin_update(cloud, name, "second", baking(60, alarm))
+    new_pid = wait_for(lambda: _pid_of(cloud, name, "second"))
+    baking_now = cloud.sagemaker.describe_endpoint(EndpointName=name)
+    assert baking_now["EndpointStatus"] == "Updating"
+    assert baking_now["EndpointConfigName"] == old_config
+    raise_alarm(cloud, alarm)
+    endpoint = settled(cloud, name)
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", old_config)
+    assert alarm in endpoint["FailureReason"]
+    assert echo(cloud, name)["pid"] == old_pid
+    wait_for(lambda: not is_running(new_pid))
+
+
+def test_without_an_alarm_the_new_configuration_counts_after_the_baking_time(
+    cloud: Cloud,
+) -> None:
+    name, _ = make_endpoint(cloud)
+    settled(cloud, name)
+    alarm = make_alarm(cloud)
+    started = time.monotonic()
+    new_config = begin_update(cloud, name, "second", baking(1, alarm))
+    assert settled(cloud, name)["EndpointConfigName"] == new_config
+    assert time.monotonic() - started >= 1
+
+
+def test_an_alarm_that_was_raised_before_ends_every_update(cloud: Cloud) -> None:
+    name, old_config = make_endpoint(cloud)
+    settled(cloud, name)
+    alarm = make_alarm(cloud)
+    raise_alarm(cloud, alarm)
+    begin_update(cloud, name, "second", baking(0, alarm))
+    endpoint = settled(cloud, name)
+    assert endpoint["EndpointConfigName"] == old_config
+    assert alarm in endpoint["FailureReason"]
+
+
+def test_new_servers_that_end_while_they_bake_give_way_to_the_old_ones(cloud: Cloud) -> None:
+    name, old_config = make_endpoint(cloud)
+    settled(cloud, name)
+    begin_update(cloud, name, "second", baking(60))
+    wait_for(lambda: _pid_of(cloud, name, "second"))
+    runtime = cloud.client("sagemaker-runtime")
+    with pytest.raises(runtime.exceptions.ModelError):
+        runtime.invoke_endpoint(EndpointName=name, Body=b"die")
+    endpoint = settled(cloud, name)
+    assert endpoint["EndpointConfigName"] == old_config
+    assert "ping health check" in endpoint["FailureReason"]
+    assert echo(cloud, name)["behaviour"] == "first"
+
+
+@pytest.mark.parametrize(("retained", "instances"), [(True, 4), (False, 1)])
+def test_the_number_of_instances_outlives_an_update_that_retains_it(
+    cloud: Cloud, retained: bool, instances: int
+) -> None:
+    name, _ = make_endpoint(cloud)
+    settled(cloud, name)
+    cloud.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=name,
+        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 4}],
+    )
+    assert settled(cloud, name)["ProductionVariants"][0]["DesiredInstanceCount"] == 4
+    cloud.sagemaker.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=make_config(cloud, make_model(cloud)),
+        RetainAllVariantProperties=retained,
+    )
+    assert settled(cloud, name)["ProductionVariants"][0]["DesiredInstanceCount"] == instances
 
 
 def test_missing_names_are_reported_with_their_arns(cloud: Cloud) -> None:
@@ -368,6 +487,11 @@ def test_endpoint_in_a_template_is_refused(cloud: Cloud) -> None:
     formation = cloud.client("cloudformation")
     with pytest.raises(ClientError, match="does not create AWS::SageMaker::Endpoint"):
         formation.create_stack(StackName=unique("stack"), TemplateBody=json.dumps(template))
+
+
+def _pid_of(cloud: Cloud, name: str, behaviour: str) -> int | None:
+    answer = echo(cloud, name)
+    return int(answer["pid"]) if answer["behaviour"] == behaviour else None
 
 
 def _failed(cloud: Cloud, name: str) -> dict[str, Any] | None:
