@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from ocr_retrain.executions import Execution
 from ocr_retrain.exits import ExitCode
+from retraining.announcing_next_steps import NextStep, after_run, version_of
 
 
 class Outcome(StrEnum):
@@ -99,6 +100,14 @@ class RunResult:
     reason: str
     datasets: tuple[str, ...]
     output: RunOutput | None
+
+    @property
+    def next_steps(self) -> tuple[NextStep, ...]:
+        """What a person can do about it; the notification of the run says the same."""
+        if self.outcome is Outcome.RUNNING:
+            return ()
+        version = version_of(self.output.package_arn) if self.output else None
+        return after_run(self.outcome, self.run_id, self.datasets, version)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -12,6 +12,7 @@ from rich.text import Text
 from ocr_retrain.outcome import Outcome, Problem, RunResult
 from ocr_retrain.phrases import percent, points
 from ocr_retrain.verdicts import SliceVerdict, Verdict
+from retraining.announcing_next_steps import NextStep
 
 _STYLES = {
     Outcome.PROMOTED: "bold green",
@@ -86,6 +87,15 @@ def problems(found: Sequence[Problem], report: str) -> list[RenderableType]:
         _bullets([_problem(problem) for problem in found]),
         Text(f"    all of them: {report}", style="dim"),
     ]
+
+
+def next_steps(steps: Sequence[NextStep]) -> Group:
+    """Return what to do next, each with the command as it is to be typed."""
+    # On lines of their own, so that a command is copied in one piece.
+    rows = [
+        Text.assemble("  ", (step.command, "bold"), ("   " + step.purpose, "dim")) for step in steps
+    ]
+    return Group(Text("What you can do next:"), *rows)
 
 
 def _problem(problem: Problem) -> Text:

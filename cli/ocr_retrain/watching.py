@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ocr_retrain.errors import UserError
 from ocr_retrain.follow import Snapshot, follow
 from ocr_retrain.outcome import Outcome, RunResult, result_of
-from ocr_retrain.outcome_report import outcome_report
+from ocr_retrain.outcome_report import next_steps, outcome_report
 from ocr_retrain.run_rows import rows_of
 from ocr_retrain.run_views import view_for_terminal
 from ocr_retrain.terminal import show, show_json, tell
@@ -58,6 +58,7 @@ def report(watched: Watched) -> None:
         )
         return
     show(outcome_report(watched.result, watched.verdict))
+    show(next_steps(watched.result.next_steps))
 
 
 def report_json(watched: Watched) -> None:
@@ -76,6 +77,7 @@ def as_json(watched: Watched) -> Mapping[str, object]:
         "reason": result.reason,
         "datasets": result.datasets,
         "package_arn": output.package_arn if output else "",
+        "next_steps": [asdict(step) for step in result.next_steps],
         "verdict": watched.verdict.model_dump() if watched.verdict else None,
         "validation": output.validation.model_dump() if output else None,
         "states": [

@@ -11,21 +11,29 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from retraining.announcing import Announcer
+from retraining.announcing_record import AnnouncingRecord
 from retraining.decision import Policy
 from retraining.executions import Executions
 from retraining.golden import GoldenKeeper
 from retraining.image_reading import READERS
 from retraining.ledger import Ledger
 from retraining.line_counts import LineCounter
+from retraining.observability import publish
 from retraining.reconcile import Reconciler
 from retraining.registry import Registry
 from retraining.run_plan import Planner
+from retraining.search import Search
 from retraining.settings import Settings, SettingsError
 from retraining.storage import Bucket
 from retraining.unpacking import Unpacker
 from retraining.validation import Validator
 
 if TYPE_CHECKING:
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_ecr import ECRClient
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
@@ -47,13 +55,23 @@ def bucket() -> Bucket:
 @cache
 def ledger() -> Ledger:
     """Open the ledger."""
-    return Ledger(boto3.resource("dynamodb", config=_RETRIES).Table(settings().table))
+    return Ledger(_table())
+
+
+def _table() -> "Table":
+    return boto3.resource("dynamodb", config=_RETRIES).Table(settings().table)
 
 
 @cache
 def sagemaker() -> "SageMakerClient":
     """Connect to SageMaker."""
     return boto3.client("sagemaker", config=_RETRIES)
+
+
+@cache
+def ecr() -> "ECRClient":
+    """Connect to the container registry."""
+    return boto3.client("ecr", config=_RETRIES)
 
 
 @cache
@@ -93,6 +111,12 @@ def golden_keeper() -> GoldenKeeper:
 
 
 @cache
+def search() -> Search:
+    """Make what looks for uploads that nobody announced."""
+    return Search(bucket(), ledger(), lambda: datetime.now(UTC))
+
+
+@cache
 def validator() -> Validator:
     """Make the validator."""
     return Validator(bucket(), ledger(), registry(), settings())
@@ -102,6 +126,35 @@ def validator() -> Validator:
 def planner() -> Planner:
     """Make the planner."""
     return Planner(bucket(), ledger(), registry(), settings())
+
+
+@cache
+def cloudwatch() -> "CloudWatchClient":
+    """Connect to the alarms."""
+    return boto3.client("cloudwatch", config=_RETRIES)
+
+
+@cache
+def autoscaling() -> "ApplicationAutoScalingClient":
+    """Connect to what changes an endpoint's number of instances."""
+    return boto3.client("application-autoscaling", config=_RETRIES)
+
+
+@cache
+def announcer() -> Announcer:
+    """Make what announces how executions ended."""
+    arn, stack = settings().topic_arn, settings().prefix
+    if not arn:
+        raise SettingsError("TOPIC_ARN is not set; set it in the template.")
+    return Announcer(
+        stack=stack,
+        topic_arn=arn,
+        bucket=bucket(),
+        topics=boto3.client("sns", config=_RETRIES),
+        events=boto3.client("events", config=_RETRIES),
+        record=AnnouncingRecord(_table()),
+        measure=lambda measurements: publish(measurements, stack),
+    )
 
 
 @cache

@@ -10,7 +10,40 @@ GOLDEN = "golden/"
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 _UNUSABLE_NAME = re.compile(r"[\x00-\x1f\x7f]")
-_LONGEST_DATASET_NAME = 100
+_LONGEST_NAME = 100
+# Names become part of the names of files, such as ``golden--<name>.txt``.
+_LONGEST_NAME_BYTES = 240
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder of the bucket that holds labelled data: a dataset or a golden set.
+
+    ``archives`` begins the names of its archives, so that a dataset and a golden set that are
+    called alike unpack theirs apart.
+    """
+
+    name: str
+    prefix: str
+    archives: str = ""
+
+    def archive_index(self, relative: str, etag: str) -> str:
+        """Where is told what was found in one version of an archive below it."""
+        return archive_index(self.name, self.archives + archive_id(relative, etag))
+
+    def archive_members(self, relative: str, etag: str) -> str:
+        """Where that version of an archive is unpacked."""
+        return archive_members(self.name, self.archives + archive_id(relative, etag))
+
+
+def drop_root(dataset: str) -> Root:
+    """Tell where a dataset is dropped."""
+    return Root(dataset, dataset_prefix(dataset))
+
+
+def golden_root(name: str) -> Root:
+    """Tell where a golden set lies."""
+    return Root(name, golden_prefix(name), "golden-")
 
 
 @dataclass(frozen=True)
@@ -25,15 +58,22 @@ def label_upload(key: str) -> LabelUpload | None:
     """Tell which dataset a key announces, or None when it is no label file or archive of a drop."""
     if not key.startswith(INCOMING) or not key.lower().endswith((".txt", *ARCHIVE_SUFFIXES)):
         return None
-    dataset, slash, relative = key.removeprefix(INCOMING).partition("/")
-    if not slash or not relative or dataset in {"", ".", ".."}:
-        return None
-    if len(dataset) > _LONGEST_DATASET_NAME or _UNUSABLE_NAME.search(key):
-        return None
-    # S3 takes such keys; where they are downloaded they would lead elsewhere.
-    if not {".", ".."}.isdisjoint(relative.split("/")):
+    dataset, _, relative = key.removeprefix(INCOMING).partition("/")
+    if not is_usable_name(dataset) or not is_usable_path(relative):
         return None
     return LabelUpload(dataset, relative)
+
+
+def is_usable_name(name: str) -> bool:
+    """Tell whether a dataset or golden set can be called so."""
+    fits = len(name) <= _LONGEST_NAME and len(name.encode()) <= _LONGEST_NAME_BYTES
+    return fits and name not in {"", ".", ".."} and not _UNUSABLE_NAME.search(name)
+
+
+def is_usable_path(relative: str) -> bool:
+    """Tell whether a path below a dataset stays there when it is downloaded; S3 takes any."""
+    safe = {".", ".."}.isdisjoint(relative.split("/"))
+    return bool(relative) and safe and not _UNUSABLE_NAME.search(relative)
 
 
 def dataset_prefix(dataset: str) -> str:
@@ -42,7 +82,7 @@ def dataset_prefix(dataset: str) -> str:
 
 
 def extracted_prefix(dataset: str) -> str:
-    """Everything that was unpacked for a dataset."""
+    """Everything that was unpacked for a dataset, and for a golden set of that name."""
     return f"{EXTRACTED}{dataset}/"
 
 
@@ -201,9 +241,19 @@ def candidate_dictionary(run_id: str) -> str:
     return f"{evaluation_output(run_id)}/dict.txt"
 
 
+def candidate_manifest(run_id: str) -> str:
+    """How the candidate was trained, as its artefact tells it."""
+    return f"{evaluation_output(run_id)}/training.json"
+
+
 def verdict(run_id: str) -> str:
     """Why the candidate was promoted or not."""
     return f"runs/{run_id}/verdict.json"
+
+
+def report(run_id: str) -> str:
+    """All that came of a run, for people."""
+    return f"runs/{run_id}/report.html"
 
 
 def checkpoints(run_id: str) -> str:

@@ -24,8 +24,16 @@ def _hyperparameters(given: object) -> object:
     }
 
 
+def _prices(given: object) -> object:
+    return json.loads(given) if isinstance(given, str) else given
+
+
 def _normalization(given: object) -> object:
     return Normalization.parse(given) if isinstance(given, str) else given
+
+
+def _words(given: object) -> object:
+    return given.split() if isinstance(given, str) else given
 
 
 Percent = Annotated[int, Field(ge=1, le=50)]
@@ -48,6 +56,7 @@ class Settings(BaseModel):
     endpoint_name: Annotated[str, Field(min_length=1, max_length=63)]
     retrain_state_machine_arn: str = ""
     inference_image: str = ""
+    topic_arn: str = ""
     holdout_percent: Percent = 15
     upload_wait_seconds: Annotated[int, Field(ge=0)] = 900
     min_new_lines: Annotated[int, Field(ge=1)] = 1
@@ -58,6 +67,9 @@ class Settings(BaseModel):
     max_drop: Fraction = 0.01
     min_slice_lines: Annotated[int, Field(ge=1)] = 20
     significance: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    absolute_floor: Fraction = 0.5
+    max_latency_factor: Annotated[float, Field(ge=0.0)] = 2.0
+    max_slice_lines: Annotated[int, Field(ge=1)] = 2000
     require_approval: bool = False
     grow_dictionary: bool = True
     min_character_lines: Annotated[int, Field(ge=1)] = 5
@@ -68,6 +80,18 @@ class Settings(BaseModel):
         default_factory=dict
     )
     smoke_test_min_accuracy: Fraction = 0.5
+    code_version: str = ""
+    # US dollars per hour, by instance type.
+    instance_prices: Annotated[
+        dict[str, Annotated[float, Field(ge=0.0)]], BeforeValidator(_prices)
+    ] = Field(default_factory=dict)
+    endpoint_instance_type: str = ""
+    endpoint_instance_count: Annotated[int, Field(ge=1)] = 1
+    endpoint_max_instance_count: Annotated[int, Field(ge=0)] = 0
+    endpoint_invocations_per_instance: Annotated[int, Field(ge=1)] = 600
+    bake_seconds: Annotated[int, Field(ge=0)] = 120
+    rollback_alarms: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    keep_deployments: Annotated[int, Field(ge=2)] = 5
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

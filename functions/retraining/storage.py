@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, ListObjectsV2OutputTypeDef
 
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 _CHUNK = 256 * 1024
@@ -50,6 +50,14 @@ class Stream:
     etag: str
 
 
+@dataclass(frozen=True)
+class Page:
+    """A part of a listing; ``last`` is the key that the next part begins after, "" at the end."""
+
+    objects: tuple[StoredObject, ...]
+    last: str
+
+
 class Bucket:
     """One bucket. All methods raise botocore's ClientError when S3 refuses."""
 
@@ -74,13 +82,24 @@ class Bucket:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """List all objects below a prefix, except the empty ones that consoles make as folders."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.name, Prefix=prefix
-        )
-        for page in pages:
-            for each in page.get("Contents", []):
-                if not each["Key"].endswith("/"):
-                    yield StoredObject(each["Key"], each["Size"], each["ETag"].strip('"'))
+        for page in self._pages(Prefix=prefix):
+            yield from _stored(page)
+
+    def list_pages(self, prefix: str, after: str) -> "Iterator[Page]":
+        """List the same page by page, beginning after a key: one request each."""
+        for page in self._pages(Prefix=prefix, **({"StartAfter": after} if after else {})):
+            last = page["Contents"][-1]["Key"] if page.get("IsTruncated") else ""
+            yield Page(tuple(_stored(page)), last)
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """Name the folders directly below a prefix, whatever they hold."""
+        for page in self._pages(Prefix=prefix, Delimiter="/"):
+            for each in page.get("CommonPrefixes", []):
+                yield each["Prefix"].removeprefix(prefix).removesuffix("/")
+
+    def _pages(self, **arguments: Any) -> "Iterator[ListObjectsV2OutputTypeDef]":  # noqa: ANN401
+        paginator = self._client.get_paginator("list_objects_v2")
+        return iter(paginator.paginate(Bucket=self.name, **arguments))
 
     def head(self, key: str) -> StoredObject | None:
         """Describe an object as it is now, or None when there is none."""
@@ -150,6 +169,10 @@ class Bucket:
         """Write UTF-8 text and return its URI."""
         return self._write(key, text, "text/plain; charset=utf-8")
 
+    def write_html(self, key: str, text: str) -> str:
+        """Write an HTML page and return its URI."""
+        return self._write(key, text, "text/html; charset=utf-8")
+
     def write_bytes(self, key: str, content: bytes) -> str:
         """Write bytes and return their URI."""
         self._client.put_object(Bucket=self.name, Key=key, Body=content)
@@ -199,3 +222,9 @@ class Bucket:
             Bucket=self.name, Key=key, Body=text.encode("utf-8"), ContentType=content_type
         )
         return self.uri(key)
+
+
+def _stored(page: "ListObjectsV2OutputTypeDef") -> Iterator[StoredObject]:
+    for each in page.get("Contents", []):
+        if not each["Key"].endswith("/"):
+            yield StoredObject(each["Key"], each["Size"], each["ETag"].strip('"'))

@@ -108,8 +108,8 @@ def test_the_result_is_told_with_the_new_characters(cloud: Stack, first: Run) ->
         for event in page["events"]
         if event["type"] == "TaskScheduled"
     ]
-    announced = json.loads(events[-1]["taskScheduledEventDetails"]["parameters"])["Message"]
-    _, new, others = announced.split("\n")
+    told = json.loads(events[-1]["taskScheduledEventDetails"]["parameters"])["Payload"]["result"]
+    new, others = told["validation"]["character_notes"]
     assert new.startswith("6 new characters: ")
     assert others.startswith(f"1 character not learnt: '{TYPO}' U+00D8 (2 usable train lines")
     assert "6 new characters: " in first.watched.stdout

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from ocr_retrain.executions import Execution
+from ocr_retrain.main import app
 from ocr_retrain.outcome import Outcome, result_of
+from retraining.announcing_next_steps import after_run
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -56,3 +58,26 @@ def test_success_without_a_known_outcome_is_a_failure(output: str) -> None:
 
 def test_unreadable_input_means_no_datasets() -> None:
     assert result_of(Execution("arn", "r", "RUNNING", NOW, None, "??")).datasets == ()
+
+
+def test_the_next_step_is_the_one_that_the_notification_tells() -> None:
+    package = "arn:aws:sagemaker:eu-central-1:123456789012:model-package/ocr-retrain/7"
+    output = json.dumps({"outcome": "Awaiting approval", "package_arn": package})
+
+    told = result_of(_execution("SUCCEEDED", output)).next_steps
+
+    assert told == after_run("Awaiting approval", "run-1", ("a",), 7)
+    assert told[0].command == "ocr-retrain approve 7"
+
+
+def test_a_run_that_goes_on_has_no_next_step() -> None:
+    assert result_of(_execution("RUNNING")).next_steps == ()
+
+
+@pytest.mark.parametrize("outcome", [each for each in Outcome if each is not Outcome.RUNNING])
+def test_every_command_that_is_told_is_one_of_ours(outcome: Outcome) -> None:
+    known = {command.name for command in app.registered_commands}
+    for step in after_run(outcome, "run-1", ("a",), 7):
+        name, verb = step.command.split()[:2]
+        assert name == "ocr-retrain"
+        assert verb in known

@@ -105,6 +105,7 @@ def test_running_run_is_shown_until_it_is_promoted(
     assert "• 1 character not learnt: 'Q' (2 usable train lines" in captured.out
     assert "missing image: 2 (images/7.png)" in captured.out
     assert f"s3://labelled-data/runs/{RUN}/validation.json" in captured.out
+    assert f"\nWhat you can do next:\n  ocr-retrain report {RUN}   opens" in captured.out
     assert "\x1b" not in captured.out + captured.err
 
 
@@ -125,6 +126,7 @@ def test_json_has_outcome_verdict_validation_and_states(
     assert answer["validation"]["problems"][0]["count"] == 2
     assert answer["validation"]["new_character_count"] == 2
     assert answer["validation"]["rare_characters_first"] == ["Q"]
+    assert answer["next_steps"][-1]["command"] == "ocr-retrain rollback"
     paths = [state["path"] for state in answer["states"]]
     assert ["Deploy endpoint", "Update endpoint"] in paths
 

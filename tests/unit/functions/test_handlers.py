@@ -10,27 +10,37 @@ import pytest
 from pydantic import ValidationError
 
 from retraining import arrivals, names
+from retraining.evaluation import EvaluationError
 from retraining.settings import Settings, SettingsError
 from retraining.state_changes import StatusChange
 
 from .conftest import BUCKET, ENVIRONMENT, EVENTS, RUN, event, get, put
-from .test_promotion import EVALUATION
+from .test_evaluation import EVALUATION
 
 Invoke = Callable[[str, dict[str, Any]], dict[str, Any]]
 FUNCTIONS = Path(__file__).parents[3] / "functions"
 HANDLERS = sorted(FUNCTIONS.glob("*.py"))
 PURE = [
+    "announcing_events",
+    "announcing_facts",
+    "announcing_links",
+    "announcing_metrics",
+    "announcing_next_steps",
+    "announcing_request",
+    "announcing_text",
     "archive_members",
     "archive_streams",
     "archives",
     "archives_tar",
     "archives_zip",
+    "chance",
     "character_check",
     "character_findings",
     "characters",
     "coverage",
     "decision",
     "dictionary",
+    "endpoint_faults",
     "evaluation",
     "failure",
     "holdout",
@@ -41,6 +51,8 @@ PURE = [
     "label_rows",
     "ledger_items",
     "lines",
+    "measured",
+    "metrics",
     "names",
     "new_characters",
     "normalization",
@@ -54,7 +66,9 @@ PURE = [
     "s3_layout",
     "settings",
     "texts",
+    "undownloadable",
     "validation_report",
+    "verdict_sentences",
     "workspace",
 ]
 
@@ -85,17 +99,23 @@ def test_handlers_are_short_and_make_no_clients(path: Path) -> None:
 
 def test_there_is_one_module_per_function() -> None:
     assert [path.stem for path in HANDLERS] == [
+        "announce_result",
         "check_images",
+        "clean_up",
         "explain_failure",
         "find_approved",
+        "find_out_why",
         "finish_validation",
         "judge_candidate",
         "plan_training",
         "register_model",
+        "scale_endpoint",
         "smoke_test",
         "start_retraining",
+        "take_stock",
         "unpack_archives",
         "validate_dataset",
+        "write_report",
     ]
 
 
@@ -134,6 +154,7 @@ def test_a_failure_without_a_cause_is_explained_too(invoke: Invoke) -> None:
 def test_a_candidate_is_judged_and_the_verdict_kept(invoke: Invoke) -> None:
     evaluation = json.loads(json.dumps(EVALUATION))
     evaluation["run_id"] = RUN
+    evaluation["slices"][0]["lines"] = 200
     evaluation["slices"][0]["paired"] = {
         "both_right": 90,
         "only_champion_right": 8,
@@ -149,6 +170,12 @@ def test_a_candidate_is_judged_and_the_verdict_kept(invoke: Invoke) -> None:
         key: verdict[key] for key in ("promote", "headline", "reasons")
     }
     assert verdict["slices"][0]["name"] == "handwriting"
+    assert verdict["policy"]["max_drop"] == 0.01
+
+
+def test_without_an_evaluation_the_error_says_what_to_do(invoke: Invoke) -> None:
+    with pytest.raises(EvaluationError, match="is missing. Look at the log of the run's"):
+        invoke("judge_candidate", {"run_id": RUN})
 
 
 # --- events as AWS sends them

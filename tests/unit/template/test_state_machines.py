@@ -74,28 +74,15 @@ def test_expressions_stay_short_enough_to_read_in_the_console(machine: str) -> N
     assert max(map(len, expressions)) < 420
 
 
-@pytest.mark.parametrize(
-    ("notes", "message"),
-    [
-        (
-            ["2 new characters.", "1 not learnt."],
-            "Promoted. Why.\n2 new characters.\n1 not learnt.",
-        ),
-        (["2 new characters."], "Promoted. Why.\n2 new characters."),
-        ([], "Promoted. Why."),
-        (None, "Promoted. Why."),
-    ],
-    ids=["two", "one", "none", "validated by an earlier version"],
-)
-def test_the_announcement_has_a_line_each_about_characters(
-    notes: list[str] | None, message: str
-) -> None:
-    given = definition("retrain")["States"]["Announce result"]["Arguments"]["Message"]
-    expression = Jsonata(given.removeprefix("{%").removesuffix("%}"))
-    variables = expression.create_frame()
-    variables.bind("result", {"outcome": "Promoted", "reason": "Why."})
-    variables.bind("validation", {} if notes is None else {"character_notes": notes})
-    assert expression.evaluate(None, variables) == message
+@pytest.mark.parametrize("machine", MACHINES)
+def test_announcing_never_changes_how_an_execution_ends(machine: str) -> None:
+    states = definition(machine)["States"]
+    announcing = [state for name, state in states.items() if name.startswith("Announce")]
+    assert len(announcing) == 2
+    for state in announcing:
+        assert [each["ErrorEquals"] for each in state["Catch"]] == [["States.ALL"]]
+        assert [each["Next"] for each in state["Catch"]] == [state["Next"]]
+        assert state["Arguments"]["Payload"]["machine"] == machine
 
 
 def test_the_list_of_shards_is_read_from_where_the_validation_says() -> None:
