@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recognition.images import Pixels
-from recognition.recognizer import Session, open_session
+from recognition.recognizer import OpenModel, Session, open_session
 from serving.geometry import Box, reading_order
 
 Probabilities = npt.NDArray[np.float32]
@@ -36,29 +37,39 @@ class TextDetector:
     _input_name: str
 
     @classmethod
-    def load(cls, model: Path, threads: int, max_side: int) -> TextDetector:
+    def load(cls, model: Path, max_side: int, open_model: OpenModel = open_session) -> TextDetector:
         """Load a PP-OCR detection model; pages are shrunk so that no side exceeds `max_side`.
 
         Raises ArtefactError when the file is not a model.
         """
-        session = open_session(model, threads)
+        session = open_model(model)
         return cls(max_side, session, session.get_inputs()[0].name)
 
-    def find(self, page: Pixels) -> list[Box]:
-        """Return the boxes of the lines on a BGR page [height, width, 3], in reading order."""
-        (output,) = self._session.run(None, {self._input_name: _to_tensor(page, self.max_side)})
+    def input_size(self, page: Pixels) -> tuple[int, int]:
+        """Return the network's input width and height for a page."""
         height, width = page.shape[:2]
-        return reading_order(boxes_of(output[0, 0], width, height))
+        ratio = min(1.0, self.max_side / max(height, width))
+        return _to_stride(width * ratio), _to_stride(height * ratio)
+
+    def find(self, pages: Sequence[Pixels]) -> list[list[Box]]:
+        """Return the boxes of the lines on BGR pages [height, width, 3], in reading order.
+
+        All pages have the same input size.
+        """
+        size = self.input_size(pages[0])
+        batch = np.concatenate([_to_tensor(page, size, self.max_side) for page in pages])
+        (output,) = self._session.run(None, {self._input_name: batch})
+        return [
+            reading_order(boxes_of(probabilities, page.shape[1], page.shape[0]))
+            for probabilities, page in zip(output[:, 0], pages, strict=True)
+        ]
 
 
-def _to_tensor(page: Pixels, max_side: int) -> npt.NDArray[np.float32]:
-    height, width = page.shape[:2]
-    ratio = min(1.0, max_side / max(height, width))
-    size = _to_stride(width * ratio), _to_stride(height * ratio)
-    resized = cv2.resize(
-        page, size, interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
-    )
-    normal = (resized.astype(np.float32) - _MEAN) * _SCALE
+def _to_tensor(page: Pixels, size: tuple[int, int], max_side: int) -> npt.NDArray[np.float32]:
+    interpolation = cv2.INTER_AREA if max(page.shape[:2]) > max_side else cv2.INTER_LINEAR
+    normal = cv2.resize(page, size, interpolation=interpolation).astype(np.float32)
+    normal -= _MEAN
+    normal *= _SCALE
     return np.ascontiguousarray(normal.transpose(2, 0, 1)[None])
 
 

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from recognition.cropping import BoxError, crop_line
 from recognition.images import Pixels
 
 Corners = npt.NDArray[np.float32]
 
 _TALL = 1.5
 _SAME_ROW = 0.5
+
+
+@dataclass(frozen=True)
+class RotatedBox:
+    """A rectangle: centre (x, y) and size (along the text, across it) in pixels.
+
+    The angle is that of the text's direction in degrees, clockwise from pointing right.
+    """
+
+    center: tuple[float, float]
+    size: tuple[float, float]
+    angle: float
 
 
 @dataclass(frozen=True)
@@ -60,18 +73,30 @@ class Box:
     def _array(self) -> Corners:
         return np.asarray(self.corners, dtype=np.float32)
 
+    @property
+    def rotated(self) -> RotatedBox:
+        """The box as a rectangle with an angle."""
+        top_left, top_right, *_ = self.corners
+        angle = math.degrees(math.atan2(top_right[1] - top_left[1], top_right[0] - top_left[0]))
+        x, y = self._array.mean(axis=0).tolist()
+        return RotatedBox((x, y), self.size, angle)
+
     def crop(self, image: Pixels) -> Pixels:
-        """Return the box's pixels as an upright line; a tall box is turned to lie on its side."""
-        width, height = (max(1, round(side)) for side in self.size)
-        target = np.asarray([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
-        line: Pixels = cv2.warpPerspective(
-            image,
-            cv2.getPerspectiveTransform(self._array, target),
-            (width, height),
-            borderMode=cv2.BORDER_REPLICATE,
-            flags=cv2.INTER_CUBIC,
-        )
-        return np.rot90(line).copy() if height >= _TALL * width else line
+        """Return the box's pixels as an upright line; a tall box is turned to lie on its side.
+
+        Where the box encloses no line, the result is one pixel.
+        """
+        top_left, top_right, bottom_right, bottom_left = self.corners
+        if top_left[1] == top_right[1] and bottom_left[1] == bottom_right[1]:
+            upright = top_left[0] == bottom_left[0] and top_right[0] == bottom_right[0]
+            line = image[top_left[1] : bottom_left[1], top_left[0] : top_right[0]]
+            # Cut straight out: the same pixels as by a perspective transform, without its cost.
+            if upright and line.size and line.shape[0] < _TALL * line.shape[1]:
+                return line
+        try:
+            return crop_line(image, self.corners)
+        except BoxError:
+            return image[:1, :1]
 
 
 def _point(values: Sequence[int]) -> tuple[int, int]:

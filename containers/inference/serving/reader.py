@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Protocol
 
+import cv2
 import numpy as np
-import onnxruntime
 
 from recognition.dictionary import Reading
 from recognition.images import ImageLimits, Pixels, decode_image
 from recognition.preprocessing import LineShape, scale_line
 from recognition.recognizer import Recognizer
-from serving.batching import LineBatcher
+from serving.batching import Batcher
 from serving.detection import TextDetector
+from serving.engines import Engine, choose_engine
 from serving.geometry import Box
+from serving.lanes import Lanes, Pool
 from serving.settings import Settings
-
-_Result = TypeVar("_Result")
 
 
 class Mode(StrEnum):
@@ -56,19 +56,27 @@ class LineReader(Protocol):
 class LineFinder(Protocol):
     """What is used of TextDetector."""
 
-    def find(self, page: Pixels) -> Sequence[Box]:
-        """Return the boxes of the lines on a BGR page, in reading order."""
+    def find(self, pages: Sequence[Pixels]) -> Sequence[Sequence[Box]]:
+        """Return the boxes of the lines on BGR pages of one input size, in reading order."""
+        ...
+
+    def input_size(self, page: Pixels) -> tuple[int, int]:
+        """Return the network's input width and height for a page."""
         ...
 
 
 @dataclass(frozen=True)
 class Models:
-    """The loaded networks and what is told about them."""
+    """The loaded networks, how they are run, and what is told about them."""
 
     recognizer: LineReader
     detector: LineFinder
     version: str
     dictionary_size: int
+    engine: str = ""
+    lanes: int = 1
+    line_batch: int = 16
+    page_batch: int = 1
 
 
 def load_models(settings: Settings) -> Models:
@@ -76,51 +84,86 @@ def load_models(settings: Settings) -> Models:
 
     Raises ArtefactError when the artefact or the detection model cannot be used.
     """
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        # CUDA comes from packages, where the dynamic linker does not look by itself.
-        onnxruntime.preload_dlls()
-    recognizer = Recognizer.load(settings.model_dir, settings.threads, settings.max_batch_lines)
-    detector = TextDetector.load(
-        settings.detection_model, settings.threads, settings.detection_max_side
+    # Threads of its own would only compete with those that read other images meanwhile.
+    cv2.setNumThreads(1)
+    engine = choose_engine(settings.engine, settings.threads, settings.max_batch_lines)
+    with ThreadPoolExecutor(2, thread_name_prefix="loader") as loaders:
+        detecting = loaders.submit(_load_detector, settings, engine)
+        recognizer = loaders.submit(_load_recognizer, settings, engine).result()
+        detector = detecting.result()
+    return Models(
+        recognizer,
+        detector,
+        version=recognizer.manifest.run_id,
+        dictionary_size=recognizer.dictionary_size,
+        engine=engine.name,
+        lanes=engine.lanes,
+        line_batch=engine.line_batch,
+        page_batch=engine.page_batch,
     )
-    blank_line = np.full((recognizer.shape.height, recognizer.shape.width, 3), 255, np.uint8)
-    recognizer.read([blank_line])
-    detector.find(blank_line)
-    version = recognizer.manifest.run_id
-    return Models(recognizer, detector, version, recognizer.dictionary_size)
+
+
+def _load_recognizer(settings: Settings, engine: Engine) -> Recognizer:
+    recognizer = Recognizer.load(
+        settings.model_dir, batch_size=engine.line_batch, open_model=engine.open
+    )
+    recognizer.read([np.full((recognizer.shape.height, recognizer.shape.width, 3), 255, np.uint8)])
+    return recognizer
+
+
+def _load_detector(settings: Settings, engine: Engine) -> TextDetector:
+    detector = TextDetector.load(settings.detection_model, settings.detection_max_side, engine.open)
+    detector.find([np.full((64, 320, 3), 255, np.uint8)])
+    return detector
 
 
 class Reader:
     """Reads images of many requests at once: decode, detect and recognize overlap in threads."""
 
     def __init__(
-        self, models: Models, *, limits: ImageLimits, threads: int, max_pages: int, max_batch: int
+        self,
+        models: Models,
+        *,
+        limits: ImageLimits,
+        threads: int,
+        max_pages: int,
+        max_lines: int,
     ) -> None:
-        """`max_pages` bounds how many decoded pages are in memory at any time."""
+        """`max_pages` and `max_lines` bound how many decoded images are in memory at any time."""
         self._models = models
         self._limits = limits
         self._shape = models.recognizer.shape
         self._pages = asyncio.Semaphore(max_pages)
-        self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decoder")
-        self._finder = ThreadPoolExecutor(1, thread_name_prefix="detector")
-        self._batcher = LineBatcher(models.recognizer.read, self._network_width, max_batch)
+        self._lines = asyncio.Semaphore(max_lines)
+        self._decoders = Pool(threads, "decoder")
+        self._lanes = Lanes(models.lanes)
+        self._finder: Batcher[Pixels, Sequence[Box]] = Batcher(
+            models.detector.find, models.detector.input_size, models.page_batch, self._lanes
+        )
+        self._recognizer: Batcher[Pixels, Reading] = Batcher(
+            models.recognizer.read, self._network_width, models.line_batch, self._lanes
+        )
 
     async def read(self, data: bytes, mode: Mode) -> list[Prediction]:
         """Read one encoded image. Raises ImageError when it is not an acceptable image."""
         if mode is Mode.LINE:
-            return await self._read_line(data)
+            async with self._lines:
+                return await self._read_line(data)
         async with self._pages:
             return await self._read_page(data)
 
+    def longest_seconds(self) -> float:
+        """Return how long a thread has been at one piece of work: it hangs when that is long."""
+        return max(self._decoders.longest_seconds(), self._lanes.pool.longest_seconds())
+
     def close(self) -> None:
         """Give the threads back."""
-        for pool in (self._decoders, self._finder):
-            pool.shutdown(wait=True, cancel_futures=True)
-        self._batcher.close()
+        self._decoders.close()
+        self._lanes.pool.close()
 
     async def _read_line(self, data: bytes) -> list[Prediction]:
-        line, box = await _in_thread(self._decoders, lambda: self._decode_line(data))
-        (reading,) = await self._batcher.read([line])
+        line, box = await self._decoders.run(lambda: self._decode_line(data))
+        (reading,) = await self._recognizer.do([line])
         return [Prediction(box, reading.text, reading.confidence)]
 
     def _decode_line(self, data: bytes) -> tuple[Pixels, Box]:
@@ -130,12 +173,12 @@ class Reader:
         return scale_line(image, self._shape), Box.whole(width, height)
 
     async def _read_page(self, data: bytes) -> list[Prediction]:
-        page = await _in_thread(self._decoders, lambda: decode_image(data, self._limits))
-        boxes = await _in_thread(self._finder, lambda: self._models.detector.find(page))
-        lines = await _in_thread(
-            self._decoders, lambda: [scale_line(box.crop(page), self._shape) for box in boxes]
+        page = await self._decoders.run(lambda: decode_image(data, self._limits))
+        (boxes,) = await self._finder.do([page])
+        lines = await self._decoders.run(
+            lambda: [scale_line(box.crop(page), self._shape) for box in boxes]
         )
-        readings = await self._batcher.read(lines)
+        readings = await self._recognizer.do(lines)
         return [
             Prediction(box, reading.text, reading.confidence)
             for box, reading in zip(boxes, readings, strict=True)
@@ -144,7 +187,3 @@ class Reader:
 
     def _network_width(self, line: Pixels) -> int:
         return self._shape.padded_width(*line.shape[:2])
-
-
-async def _in_thread(pool: ThreadPoolExecutor, work: Callable[[], _Result]) -> _Result:
-    return await asyncio.get_running_loop().run_in_executor(pool, work)

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,15 +16,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from recognition.images import ImageError
-from serving.messages import (
-    Broken,
-    ReadRequest,
-    RequestError,
+from serving.admission import Admission, Place
+from serving.answers import (
+    Document,
+    Form,
+    asked_form,
     encode,
     error_document,
-    parse_request,
-    predictions_document,
+    image_document,
+    write,
 )
+from serving.messages import Broken, ReadRequest, RequestError, parse_request
 from serving.reader import Models, Reader
 from serving.settings import Settings
 
@@ -33,6 +36,14 @@ _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _RETRY = {"Retry-After": "1"}
 # SageMaker allows at most 100 MB in flight per batch transform instance.
 _MAX_TRANSFORM_MEGABYTES = 100
+# Smaller ones are parsed faster than a thread is woken.
+_LARGE_BODY_BYTES = 100_000
+_LOOK_EVERY_SECONDS = 1.0
+_DESCRIPTION = Path(__file__).with_name("openapi.json")
+
+
+def _nothing() -> None:
+    pass
 
 
 class Server:
@@ -42,15 +53,20 @@ class Server:
         self,
         settings: Settings,
         load: Callable[[], Models],
-        on_load_failure: Callable[[], None] = lambda: None,
+        on_load_failure: Callable[[], None] = _nothing,
+        on_hang: Callable[[], None] = _nothing,
     ) -> None:
-        """`load` is called in a thread once the server listens; it raises when a model is bad."""
+        """`load` is called in a thread once the server listens; it raises when a model is bad.
+
+        `on_hang` is called when a thread has been at one piece of work for too long.
+        """
         self._settings = settings
         self._load = load
         self._on_load_failure = on_load_failure
+        self._on_hang = on_hang
         self._reader: Reader | None = None
         self._identity: dict[str, str] = {}
-        self._in_flight = 0
+        self._admission = Admission(settings.max_requests, settings.max_waiting_bytes)
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -59,6 +75,7 @@ class Server:
                 Route("/ping", self._ping, methods=["GET"]),
                 Route("/invocations", self._invocations, methods=["POST"]),
                 Route("/execution-parameters", self._execution_parameters, methods=["GET"]),
+                Route("/openapi.json", _describe, methods=["GET"]),
             ],
             lifespan=self._lifespan,
             exception_handlers={HTTPException: _on_http_error, Exception: _on_our_fault},
@@ -67,9 +84,11 @@ class Server:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         loading = asyncio.create_task(self._become_ready())
+        watching = asyncio.create_task(self._watch())
         try:
             yield
         finally:
+            watching.cancel()
             await loading
             if self._reader is not None:
                 self._reader.close()
@@ -88,13 +107,31 @@ class Server:
             limits=settings.image_limits,
             threads=settings.threads,
             max_pages=settings.max_decoded_pages,
-            max_batch=settings.max_batch_lines,
+            max_lines=settings.max_decoded_lines,
         )
-        _log.info("Serving model %s, %d characters.", models.version, models.dictionary_size)
+        _log.info(
+            "Serving model %s, %d characters, with %s, %d at once.",
+            models.version,
+            models.dictionary_size,
+            models.engine,
+            models.lanes,
+        )
+
+    async def _watch(self) -> None:
+        while not self._hangs():
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)
+        _log.critical("A thread has been at one image for %s s.", self._settings.hang_seconds)
+        self._on_hang()
+
+    def _hangs(self) -> bool:
+        reader = self._reader
+        return reader is not None and reader.longest_seconds() > self._settings.hang_seconds
 
     async def _ping(self, _request: Request) -> Response:
         if self._reader is None:
             return _unavailable("The model is still being loaded.")
+        if self._hangs():
+            return _unavailable("The server hangs and is about to be started anew.")
         return Response(status_code=HTTPStatus.OK, headers=self._identity)
 
     async def _execution_parameters(self, _request: Request) -> Response:
@@ -109,75 +146,108 @@ class Server:
         )
 
     async def _invocations(self, request: Request) -> Response:
-        if self._reader is None:
+        reader = self._reader
+        if reader is None:
             return _unavailable("The model is still being loaded.")
-        if self._in_flight >= self._settings.max_requests:
-            return _unavailable("Too many requests are waiting; try again.")
-        self._in_flight += 1
         try:
-            async with asyncio.timeout(self._settings.request_seconds):
-                document = await self._answer(self._reader, request)
+            with self._admission.place() as place:
+                async with asyncio.timeout(self._settings.request_seconds):
+                    return await self._answer(reader, request, place)
         except RequestError as error:
-            return _json(error_document(str(error)), error.status, self._identity)
+            retry = _RETRY if error.status == HTTPStatus.TOO_MANY_REQUESTS else {}
+            return _json(error_document(str(error)), error.status, {**self._identity, **retry})
         except TimeoutError:
             return _unavailable("The request took too long; try again, or send less at once.")
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
-        finally:
-            self._in_flight -= 1
-        return _json(document, headers=self._identity)
 
-    async def _answer(self, reader: Reader, request: Request) -> Mapping[str, object]:
-        body = await _read_body(request, self._settings.max_body_bytes)
-        asked = await asyncio.to_thread(
-            parse_request,
-            request.headers.get("content-type", ""),
-            request.headers.get(_ATTRIBUTES, ""),
+    async def _answer(self, reader: Reader, request: Request, place: Place) -> Response:
+        form = _wanted_form(request)
+        body = await self._read_body(request, place)
+        asked = await self._understand(request, body)
+        del body
+        answers = await _read_each(reader, asked)
+        if not asked.many and isinstance(answers[0], Broken):
+            raise RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, answers[0].error)
+        documents = [
+            error_document(each.error) if isinstance(each, Broken) else each for each in answers
+        ]
+        content = write(documents, asked.many, form)
+        return Response(content, headers=self._identity, media_type=form.value)
+
+    async def _read_body(self, request: Request, place: Place) -> bytes:
+        try:
+            async with asyncio.timeout(self._settings.body_seconds):
+                return await _receive(request, place, self._settings.max_body_bytes)
+        except TimeoutError as error:
+            raise RequestError(
+                HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time; send it again."
+            ) from error
+
+    async def _understand(self, request: Request, body: bytes) -> ReadRequest:
+        headers = request.headers
+        arguments = (
+            headers.get("content-type", ""),
+            headers.get(_ATTRIBUTES, ""),
             request.query_params,
             body,
             self._settings.max_images,
         )
-        if asked.many:
-            return {"results": await _answer_each(reader, asked)}
-        (image,) = asked.images
-        document = await _answer_one(reader, image, asked)
-        if isinstance(document, Broken):
-            raise RequestError(HTTPStatus.UNPROCESSABLE_ENTITY, document.error)
-        return document
+        if len(body) < _LARGE_BODY_BYTES:
+            return parse_request(*arguments)
+        return await asyncio.to_thread(parse_request, *arguments)
 
 
-async def _answer_each(reader: Reader, asked: ReadRequest) -> list[Mapping[str, object]]:
+async def _read_each(reader: Reader, asked: ReadRequest) -> list[Document | Broken]:
+    if len(asked.images) == 1:
+        return [await _read_one(reader, asked.images[0], asked)]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_answer_one(reader, image, asked)) for image in asked.images]
-    answers = [task.result() for task in tasks]
-    return [
-        error_document(answer.error) if isinstance(answer, Broken) else answer for answer in answers
-    ]
+        tasks = [group.create_task(_read_one(reader, image, asked)) for image in asked.images]
+    return [task.result() for task in tasks]
 
 
-async def _answer_one(
-    reader: Reader, image: bytes | Broken, asked: ReadRequest
-) -> Mapping[str, object] | Broken:
+async def _read_one(reader: Reader, image: bytes | Broken, asked: ReadRequest) -> Document | Broken:
     if isinstance(image, Broken):
         return image
+    options = asked.options
     try:
-        return predictions_document(await reader.read(image, asked.mode))
+        predictions = await reader.read(image, options.reading_mode())
     except ImageError as error:
         return Broken(str(error))
+    return image_document(predictions, options.min_confidence, options.rotated_boxes)
 
 
-async def _read_body(request: Request, limit: int) -> bytes:
+def _wanted_form(request: Request) -> Form:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise RequestError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content encoding {encoding[:40]!r} is not supported; send the body as it is.",
+        )
+    form = asked_form(",".join(request.headers.getlist("accept")))
+    if form is None:
+        raise RequestError(
+            HTTPStatus.NOT_ACCEPTABLE,
+            f"Answers are {' or '.join(each.value for each in Form)}; accept one of them.",
+        )
+    return form
+
+
+async def _receive(request: Request, place: Place, limit: int) -> bytes:
     too_large = RequestError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {limit} bytes; send less."
     )
     declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
-        raise too_large
+    if declared.isdecimal():
+        if int(declared) > limit:
+            raise too_large
+        place.hold(int(declared))
     body = bytearray()
     async for chunk in request.stream():
         if len(body) + len(chunk) > limit:
             raise too_large
         body += chunk
+        place.hold(len(body))
     return bytes(body)
 
 
@@ -192,8 +262,12 @@ def _identity(models: Models) -> dict[str, str]:
     }
 
 
+async def _describe(_request: Request) -> Response:
+    return Response(_DESCRIPTION.read_bytes(), media_type="application/json")
+
+
 def _json(
-    document: Mapping[str, object],
+    document: Document,
     status: int = HTTPStatus.OK,
     headers: Mapping[str, str] | None = None,
 ) -> Response:

@@ -13,6 +13,12 @@ Pixels = npt.NDArray[np.uint8]
 
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 _WHITE = (255, 255, 255)
+_BAND_PIXELS = 1_000_000
+# Pillow reads these in Python, number by number: seconds for a megabyte.
+_PLAIN_PNM = (b"P1", b"P2", b"P3")
+# Cameras and editors write about ten; each one costs a pass over the whole picture.
+_MOST_JPEG_SCANS = 100
+_START_OF_SCAN = b"\xff\xda"
 _HIGH_DEPTH_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
 
 
@@ -44,10 +50,11 @@ def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
             f"The image has {len(data)} bytes, more than the {limits.max_bytes} accepted; "
             "send a smaller one."
         )
+    _check_effort(data)
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_size(image.size, limits)
-            rgb = _to_rgb(_upright(image))
+            return _to_bgr(_to_rgb(_upright(image)))
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -60,7 +67,28 @@ def decode_image(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Pixels:
             "The image cannot be read: it is damaged or of an unknown format "
             "(JPEG, PNG, BMP, TIFF, WebP, GIF and PPM are known)."
         ) from error
-    return np.ascontiguousarray(np.asarray(rgb, dtype=np.uint8)[:, :, ::-1])
+
+
+def _to_bgr(rgb: Image.Image) -> Pixels:
+    """Return the pixels of an RGB image, taken over in bands.
+
+    Pillow hands an image over in one piece that no other thread may interrupt: for a large page
+    that would keep a server from answering anybody for a while.
+    """
+    pixels = np.empty((rgb.height, rgb.width, 3), dtype=np.uint8)
+    rows = max(1, _BAND_PIXELS // rgb.width)
+    for top in range(0, rgb.height, rows):
+        bottom = min(rgb.height, top + rows)
+        band = rgb.crop((0, top, rgb.width, bottom)) if rows < rgb.height else rgb
+        pixels[top:bottom] = np.asarray(band)[:, :, ::-1]
+    return pixels
+
+
+def _check_effort(data: bytes) -> None:
+    if data.startswith(_PLAIN_PNM):
+        raise ImageError("The image is a PNM written as text; send a binary one, or PNG.")
+    if data.startswith(b"\xff\xd8") and data.count(_START_OF_SCAN) > _MOST_JPEG_SCANS:
+        raise ImageError(f"The JPEG has more than {_MOST_JPEG_SCANS} scans; save it anew.")
 
 
 def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:

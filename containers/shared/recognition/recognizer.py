@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,12 +22,21 @@ from recognition.preprocessing import (
     to_tensor,
 )
 
-__all__ = ["Reading", "Recognizer", "open_session"]
+__all__ = ["OpenModel", "Reading", "Recognizer", "Session", "open_session"]
 
 
-class _TensorInfo(Protocol):
-    name: str
-    shape: list[int | str | None]
+class TensorInfo(Protocol):
+    """An input or output: its name, and its dimensions (no number where they are free)."""
+
+    @property
+    def name(self) -> str:
+        """Name in the network."""
+        ...
+
+    @property
+    def shape(self) -> Sequence[int | str | None]:
+        """Dimensions."""
+        ...
 
 
 class Session(Protocol):
@@ -37,13 +46,17 @@ class Session(Protocol):
         """Return the named outputs (all of them for None)."""
         ...
 
-    def get_inputs(self) -> list[_TensorInfo]:
+    def get_inputs(self) -> Sequence[TensorInfo]:
         """Describe the inputs."""
         ...
 
-    def get_outputs(self) -> list[_TensorInfo]:
+    def get_outputs(self) -> Sequence[TensorInfo]:
         """Describe the outputs."""
         ...
+
+
+OpenModel = Callable[[Path], Session]
+"""Loads an ONNX model. Raises ArtefactError when it cannot be loaded."""
 
 
 def open_session(model: Path | bytes, threads: int | None = None) -> Session:
@@ -81,15 +94,23 @@ class Recognizer:
     _input_name: str
 
     @classmethod
-    def load(cls, model_dir: Path, threads: int | None = None, batch_size: int = 8) -> Recognizer:
+    def load(
+        cls,
+        model_dir: Path,
+        threads: int | None = None,
+        batch_size: int = 8,
+        open_model: OpenModel | None = None,
+    ) -> Recognizer:
         """Load an unpacked model artefact.
 
         `batch_size` bounds memory: so many lines of the network's own width go through at once.
+        `open_model` is what loads the network, ONNX Runtime on `threads` threads by default.
         Raises ArtefactError when a file is missing, damaged or of another model.
         """
         manifest = read_manifest(model_dir)
         manifest.verify(model_dir, (MODEL_ONNX, "dict.txt"))
-        session = open_session(model_dir / MODEL_ONNX, threads)
+        network = model_dir / MODEL_ONNX
+        session = open_model(network) if open_model else open_session(network, threads)
         try:
             dictionary = CharacterDictionary.read(model_dir / "dict.txt")
             classes = session.get_outputs()[0].shape[-1]

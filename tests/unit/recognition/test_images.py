@@ -103,3 +103,31 @@ def test_what_is_no_image_is_refused_in_one_sentence(data: bytes) -> None:
 def test_an_empty_body_is_refused() -> None:
     with pytest.raises(ImageError, match="empty"):
         decode_image(b"")
+
+
+@pytest.mark.parametrize("magic", [b"P1", b"P2", b"P3"])
+def test_images_written_as_text_are_refused(magic):
+    with pytest.raises(ImageError, match="written as text"):
+        decode_image(magic + b"\n1 1\n255\n0 0 0\n")
+
+
+def test_a_jpeg_with_countless_scans_is_refused():
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(stream, "JPEG", progressive=True)
+    photo = stream.getvalue()
+    last = photo.rindex(b"\xff\xda")
+    scan = photo[last:-2]
+
+    decode_image(photo)
+    with pytest.raises(ImageError, match="more than 100 scans"):
+        decode_image(photo[:-2] + 100 * scan + photo[-2:])
+
+
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (1_001, 2_500), (2_500, 1_001)])
+def test_large_images_come_over_whole(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+
+    decoded = decode_image(encoded(Image.fromarray(pixels), "PNG", compress_level=0))
+
+    assert np.array_equal(decoded, pixels[:, :, ::-1])
+    assert decoded.flags.c_contiguous

@@ -15,7 +15,7 @@ from serving.settings import Settings
 @pytest.fixture(scope="module")
 def detector():
     settings = Settings.from_environment({})
-    return TextDetector.load(settings.detection_model, 2, 960)
+    return TextDetector.load(settings.detection_model, 960)
 
 
 def page(texts, size=(640, 400), angle=0):
@@ -51,7 +51,7 @@ def covers(box, inked):
 def test_lines_are_found_in_reading_order(detector):
     image, inked = page(TEXTS)
 
-    boxes = detector.find(image)
+    boxes = detector.find([image])[0]
 
     assert len(boxes) == len(inked)
     assert all(covers(found, line) for found, line in zip(boxes, inked, strict=True))
@@ -64,7 +64,7 @@ def test_boxes_are_in_the_pixels_of_the_page_whatever_its_size(detector):
     image, inked = page(TEXTS)
     large = cv2.resize(image, None, fx=5, fy=5)
 
-    boxes = detector.find(large)
+    boxes = detector.find([large])[0]
 
     assert len(boxes) == len(inked)
     for found, (left, top, right, bottom) in zip(boxes, inked, strict=True):
@@ -76,7 +76,7 @@ def test_boxes_are_in_the_pixels_of_the_page_whatever_its_size(detector):
 def test_a_tilted_line_gets_a_tilted_box(detector):
     image, _ = page([("A line of text that is tilted", (120, 180))], angle=10)
 
-    (found,) = detector.find(image)
+    ((found,),) = detector.find([image])
 
     (left, top), (right, top_right), _, _ = found.corners
     assert np.degrees(np.arctan2(top - top_right, right - left)) == pytest.approx(10, abs=2)
@@ -84,7 +84,16 @@ def test_a_tilted_line_gets_a_tilted_box(detector):
 
 @pytest.mark.parametrize("size", [(640, 480), (1, 1), (3, 2000), (2000, 1), (20_000, 2)])
 def test_pages_without_text_have_no_boxes(detector, size):
-    assert detector.find(np.full((size[1], size[0], 3), 255, dtype=np.uint8)) == []
+    assert detector.find([np.full((size[1], size[0], 3), 255, dtype=np.uint8)]) == [[]]
+
+
+def test_pages_of_one_size_are_found_together_as_alone(detector):
+    pages = [page(TEXTS[:count])[0] for count in (4, 2, 0)]
+
+    together = detector.find(pages)
+
+    assert together == [detector.find([each])[0] for each in pages]
+    assert [len(boxes) for boxes in together] == [4, 2, 0]
 
 
 def test_a_probability_map_of_nothing_but_text_is_one_box():
@@ -103,4 +112,4 @@ def test_weak_and_tiny_regions_are_not_text():
 
 def test_a_missing_detection_model_is_named(tmp_path):
     with pytest.raises(ArtefactError, match="gone.onnx cannot be loaded"):
-        TextDetector.load(tmp_path / "gone.onnx", 1, 960)
+        TextDetector.load(tmp_path / "gone.onnx", 960)

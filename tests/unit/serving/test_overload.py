@@ -18,7 +18,7 @@ def _send(client, content):
     return asyncio.create_task(client.post("/invocations", content=content, headers=PNG))
 
 
-def test_requests_beyond_the_limit_get_503_and_retry_after(service, stripes, encoded):
+def test_requests_beyond_the_limit_get_429_and_retry_after(service, stripes, encoded):
     service.settings = Settings.from_environment({"MAX_CONCURRENT_REQUESTS": "2"})
     service.recognizer.gate.clear()
 
@@ -31,7 +31,7 @@ def test_requests_beyond_the_limit_get_503_and_retry_after(service, stripes, enc
         answered = await asyncio.gather(*waiting)
         later = await client.post("/invocations", content=content, headers=PNG)
 
-        assert refused.status_code == 503
+        assert refused.status_code == 429
         assert refused.headers["retry-after"] == "1"
         assert "Too many requests" in refused.json()["error"]
         assert [answer.status_code for answer in (*answered, later)] == [200, 200, 200]
@@ -144,3 +144,70 @@ def test_a_model_that_cannot_be_loaded_ends_the_server(service, caplog):
 
     service.run(scenario)
     assert "The model artefact lacks manifest.json." in caplog.text
+
+
+def test_bodies_beyond_what_all_may_take_together_get_429(service, stripes, encoded):
+    service.settings = Settings.from_environment(
+        {"MAX_BODY_MEGABYTES": "1", "MAX_WAITING_MEGABYTES": "1"}
+    )
+    service.recognizer.gate.clear()
+
+    async def scenario(client):
+        image = encoded(stripes("A"))
+        padded = image + bytes(700_000)
+        waiting = _send(client, padded)
+        await _entered(service)
+        refused = await client.post("/invocations", content=padded, headers=PNG)
+        small = _send(client, image)
+        await service.recognizer.wait_until_queued(2)
+        service.recognizer.gate.set()
+        answered = [await waiting, await small, await _send(client, padded)]
+
+        assert refused.status_code == 429
+        assert refused.headers["retry-after"] == "1"
+        assert [answer.status_code for answer in answered] == [200, 200, 200]
+
+    service.run(scenario)
+
+
+def test_a_body_that_stalls_is_given_up_with_408_and_frees_its_place(service, stripes, encoded):
+    service.settings = Settings.from_environment(
+        {"MAX_CONCURRENT_REQUESTS": "1", "BODY_SECONDS": "0.1"}
+    )
+
+    async def stalled():
+        yield b"half an image"
+        await asyncio.sleep(30)
+
+    async def scenario(client):
+        late = await client.post("/invocations", content=stalled(), headers=PNG)
+        again = await _send(client, encoded(stripes("A")))
+
+        assert late.status_code == 408
+        assert "did not arrive" in late.json()["error"]
+        assert again.status_code == 200
+
+    service.run(scenario)
+
+
+def test_a_thread_that_hangs_is_seen_in_ping_and_ends_the_server(service, stripes, encoded, caplog):
+    service.settings = Settings.from_environment({"HANG_SECONDS": "0.2"})
+    service.recognizer.gate.clear()
+
+    async def scenario(client):
+        waiting = _send(client, encoded(stripes("A")))
+        await _entered(service)
+        healthy = await client.get("/ping")
+        async with asyncio.timeout(30):
+            while not service.hangs:
+                await asyncio.sleep(0.05)
+        hung = await client.get("/ping")
+        service.recognizer.gate.set()
+        await waiting
+
+        assert healthy.status_code == 200
+        assert hung.status_code == 503
+        assert "hangs" in hung.json()["error"]
+
+    service.run(scenario)
+    assert "at one image" in caplog.text

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from recognition.artefact import unpack
+from recognition.preprocessing import scale_line, to_tensor
 from recognition.recognizer import Recognizer
+from serving.engines import OpenVinoSession
 
 CONTAINERS = Path(__file__).parents[3] / "containers"
 TRAINING_PYTHON = CONTAINERS.parent / ".runtimes" / "training" / "bin" / "python"
@@ -71,3 +73,44 @@ def test_a_trained_artefact_is_served_as_its_recognizer_reads(serve, trained_bas
     assert any(reading.text for reading in expected)
     assert answer.headers["x-model-version"] == recognizer.manifest.run_id
     assert answer.headers["x-dictionary-size"] == str(recognizer.dictionary_size)
+
+
+PADDLE = """
+import sys
+import numpy as np
+import paddle.inference
+
+model, batch, output = sys.argv[1:]
+config = paddle.inference.Config(f"{model}/inference.json", f"{model}/inference.pdiparams")
+config.disable_gpu()
+predictor = paddle.inference.create_predictor(config)
+handle = predictor.get_input_handle(predictor.get_input_names()[0])
+lines = np.load(batch)
+handle.reshape(lines.shape)
+handle.copy_from_cpu(lines)
+predictor.run()
+name = predictor.get_output_names()[0]
+np.save(output, predictor.get_output_handle(name).copy_to_cpu())
+"""
+
+
+def test_what_is_served_is_what_paddle_reads_within_the_tolerance(trained_base, tmp_path):
+    model = trained_base / "model"
+    served = Recognizer.load(model, open_model=lambda network: OpenVinoSession(network, 1))
+    lines = [scale_line(drawn(text), served.shape) for text in TEXTS[:3]]
+    batch = to_tensor(lines, served.shape.width)
+    np.save(tmp_path / "batch.npy", batch)
+
+    subprocess.run(
+        [
+            *(TRAINING_PYTHON, "-c", PADDLE, model / "inference"),
+            *(tmp_path / "batch.npy", tmp_path / "paddle.npy"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+
+    expected = np.load(tmp_path / "paddle.npy")
+    found = served.probabilities(batch)
+    assert np.array_equal(found.argmax(axis=2), expected.argmax(axis=2))
+    assert np.abs(found - expected).max() < 2e-3

@@ -1,0 +1,1 @@
+"""Hostile input by the hundred thousand for the inference server."""
