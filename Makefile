@@ -18,12 +18,14 @@ LOCK := $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-has
 INSTALLED := .venv/.installed .runtimes/sam/.installed .runtimes/lambda/.installed \
 	.runtimes/training/.installed .runtimes/inference/.installed
 RIVAL := .runtimes/paddleocr/.installed
+SERVING_RIVALS := .runtimes/serving-rivals/.installed
+BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrome))
 # Options of a benchmark: make bench-training ARGS="--domains cyrillic --sizes 200 --seeds 1"
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-compatibility bench-training \
-	bench-rounds bench-ablation bench-convolutions bench-validation chaos check lint types \
-	templates format lock clean
+.PHONY: help setup demo test test-unit test-browser no-browser test-integration test-compatibility bench-training \
+	bench-rounds bench-ablation bench-convolutions bench-validation bench-verdict bench-serving \
+	fuzz-serving chaos check lint types templates format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -33,12 +35,18 @@ setup: $(INSTALLED) ## install everything, run nothing
 demo: setup ## run the whole loop here, for real: drop labelled data, get a better model served
 	$(BIN)/ocr-retrain demo
 
-test: test-unit test-integration test-compatibility ## all tests
+test: test-unit $(if $(BROWSER),test-browser,no-browser) test-integration test-compatibility ## all tests
 
 test-unit: setup ## fast tests of every part, each in the runtime it ships with
 	$(BIN)/python -m pytest tests/unit tests/hostile tests/chaos --ignore tests/unit/serving --ignore tests/unit/training --ignore tests/unit/recognition
 	.runtimes/training/bin/python -m pytest tests/unit/training tests/unit/recognition
 	.runtimes/inference/bin/python -m pytest tests/unit/serving
+
+test-browser: setup ## the report as Chromium shows it, on a phone and on paper; Chromium must be installed
+	$(BIN)/python -m pytest tests/browser
+
+no-browser:
+	@echo "*** NO BROWSER: nothing looks at the report. Install chromium (apt-get install chromium). ***"
 
 test-integration: setup ## the whole loop on a local cloud with the real trainer on a tiny model
 	$(BIN)/python -m pytest tests/integration
@@ -64,6 +72,16 @@ bench-convolutions: setup ## a training step with compiled convolutions and with
 bench-validation: setup ## a drop of a million lines: seconds and memory as it grows; minutes
 	$(BIN)/python -m benchmarks.validation $(ARGS)
 
+bench-verdict: setup ## how often the verdict errs, on equal and on worse candidates; half a minute
+	$(BIN)/python -m benchmarks.verdict $(ARGS)
+
+bench-serving: setup $(SERVING_RIVALS) ## our server against Flask with PaddleOCR and FastAPI with RapidOCR
+	$(BIN)/python -m benchmarks.serving $(ARGS)
+
+fuzz-serving: setup ## broken images and requests for our server by the hundred thousand; minutes
+	PYTHONPATH=.:containers/shared:containers/inference \
+		.runtimes/inference/bin/python -m tests.fuzz $(ARGS)
+
 check: lint types templates ## everything that needs no running code
 
 lint: setup
@@ -75,7 +93,7 @@ types: setup
 	$(BIN)/mypy --python-executable .runtimes/inference/bin/python containers/shared containers/inference
 
 templates: setup
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml images.yaml
 	AWS_DEFAULT_REGION=us-east-1 .runtimes/sam/bin/sam validate --lint
 	$(BIN)/python tools/lint_state_machines.py
 
@@ -86,7 +104,8 @@ format: setup ## rewrite the code in the project's format
 lock: .venv/.installed ## renew every lock file from its .in file
 	for name in requirements-bootstrap local/sam-requirements local/lambda-runtime-requirements \
 		functions/requirements containers/training/requirements containers/inference/requirements \
-		containers/inference/requirements-gpu benchmarks/paddleocr-requirements; do \
+		containers/inference/requirements-gpu benchmarks/paddleocr-requirements \
+		benchmarks/serving/requirements; do \
 		$(LOCK) $$name.in -o $$name.txt; done
 	for image in training inference; do \
 		$(LOCK) --constraints containers/$$image/requirements.txt \
@@ -94,7 +113,8 @@ lock: .venv/.installed ## renew every lock file from its .in file
 	$(LOCK) requirements-dev.in -o requirements.txt
 	for name in requirements-nodeps containers/training/requirements-nodeps \
 		containers/inference/requirements-nodeps benchmarks/requirements-nodeps \
-		benchmarks/paddleocr-requirements-nodeps benchmarks/paddleocr-requirements-headless; do \
+		benchmarks/paddleocr-requirements-nodeps benchmarks/paddleocr-requirements-headless \
+		benchmarks/serving/requirements-nodeps benchmarks/serving/requirements-headless; do \
 		$(LOCK) --no-deps $$name.in -o $$name.txt; done
 
 clean: ## remove everything that was installed or built
@@ -125,6 +145,15 @@ clean: ## remove everything that was installed or built
 .runtimes/%/.installed: containers/%/requirements-test.txt containers/%/requirements-nodeps.txt .venv/.installed
 	$(VENV) .runtimes/$*
 	$(SYNC) --python .runtimes/$* containers/$*/requirements-test.txt containers/$*/requirements-nodeps.txt
+	touch $@
+
+$(SERVING_RIVALS): benchmarks/serving/requirements.txt benchmarks/serving/requirements-nodeps.txt \
+		benchmarks/serving/requirements-headless.txt .venv/.installed
+	$(VENV) .runtimes/serving-rivals
+	$(SYNC) --python .runtimes/serving-rivals benchmarks/serving/requirements.txt \
+		benchmarks/serving/requirements-nodeps.txt
+	$(UV) pip install --quiet --require-hashes --no-deps --reinstall \
+		--python .runtimes/serving-rivals -r benchmarks/serving/requirements-headless.txt
 	touch $@
 
 $(RIVAL): benchmarks/paddleocr-requirements.txt benchmarks/paddleocr-requirements-nodeps.txt \

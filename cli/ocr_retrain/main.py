@@ -16,13 +16,19 @@ from ocr_retrain.commands.approval import approve_command, reject_command
 from ocr_retrain.commands.bootstrap import bootstrap_command
 from ocr_retrain.commands.datasets import datasets_command
 from ocr_retrain.commands.demo import demo_command
+from ocr_retrain.commands.deploy import deploy_command
+from ocr_retrain.commands.destroy import destroy_command
+from ocr_retrain.commands.doctor import doctor_command
 from ocr_retrain.commands.drop import drop_command
 from ocr_retrain.commands.golden import golden_command
+from ocr_retrain.commands.images import images_app
 from ocr_retrain.commands.local import local_app
 from ocr_retrain.commands.models import models_command
 from ocr_retrain.commands.pause import pause_command, resume_command
 from ocr_retrain.commands.predict import predict_command
+from ocr_retrain.commands.report import report_command
 from ocr_retrain.commands.retry import retry_command
+from ocr_retrain.commands.rollback import rollback_command
 from ocr_retrain.commands.runs import runs_command
 from ocr_retrain.commands.watch import watch_command
 from ocr_retrain.errors import UserError
@@ -44,15 +50,21 @@ app = typer.Typer(
 )
 app.command("demo")(demo_command)
 app.add_typer(local_app, name="local")
+app.command("doctor")(doctor_command)
+app.command("deploy")(deploy_command)
+app.command("destroy")(destroy_command)
+app.add_typer(images_app, name="images")
 app.command("bootstrap")(bootstrap_command)
 app.command("drop")(drop_command)
 app.command("watch")(watch_command)
 app.command("runs")(runs_command)
+app.command("report")(report_command)
 app.command("datasets")(datasets_command)
 app.command("golden")(golden_command)
 app.command("models")(models_command)
 app.command("approve")(approve_command)
 app.command("reject")(reject_command)
+app.command("rollback")(rollback_command)
 app.command("predict")(predict_command)
 app.command("retry")(retry_command)
 app.command("pause")(pause_command)

@@ -63,8 +63,8 @@ def read_stack(cloudformation: CloudFormationClient, name: str) -> Stack:
     except ClientError as error:
         if "does not exist" in error.response["Error"].get("Message", ""):
             raise UserError(
-                f"There is no stack {name} here: deploy it with `sam deploy`, start a local one "
-                "with `ocr-retrain local up`, or name another one with --stack."
+                f"There is no stack {name} here: deploy it with `ocr-retrain deploy`, start a "
+                "local one with `ocr-retrain local up`, or name another one with --stack."
             ) from error
         raise
     outputs = {
