@@ -15,7 +15,7 @@ from retraining.metrics import SHAPES
 from retraining.report.costs import Prices, price_table
 
 HOURS_A_MONTH = 730
-# List prices of us-east-1 in US dollars, collected in 2026-11 like those of the instances.
+# List prices of us-east-1 in US dollars, as publicly known in 2026-11; no API was asked.
 _ALARM_METRIC = 0.10
 _DASHBOARD = 3.00
 _KEY = 1.00
@@ -93,7 +93,9 @@ def monthly_costs(template: Mapping[str, Any], parameters: Mapping[str, str]) ->
         ),
     ]
     if parameters["EncryptNotifications"] == "true":
-        lines.append(Cost("Key of the notifications", "1 x 1.00", _KEY))
+        lines.append(
+            Cost("Key of the notifications", "1 x 1.00 (2.00 and 3.00 once it has rotated)", _KEY)
+        )
     return sorted(lines, key=lambda line: -(line.dollars or float("inf")))
 
 

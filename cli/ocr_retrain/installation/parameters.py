@@ -84,16 +84,24 @@ def choose_parameters(
     by_device = _by_device(declared, Device(for_images["Device"]), {**deployed, **given})
     named = {
         **by_device,
+        **_foreign_images(deployed, images),
         "Prefix": for_images["Prefix"],
         **{name: value for name, value in given.items() if name in declared},
     }
-    uris = {name: _PLACEHOLDER for name in URI_PARAMETERS.values() if name not in given}
+    uris = {name: _PLACEHOLDER for name in URI_PARAMETERS.values() if name not in named}
     values = _values(declared, {**deployed, **uris, **named})
     return Parameters(
         application={name: value for name, value in values.items() if name not in uris},
         images=for_images,
         named=named,
     )
+
+
+def _foreign_images(deployed: Mapping[str, str], images: DeployedStack | None) -> dict[str, str]:
+    # Without a stack that builds images, those that are deployed were named by a person.
+    if images is not None:
+        return {}
+    return {name: deployed[name] for name in URI_PARAMETERS.values() if deployed.get(name)}
 
 
 def _forbid_another_prefix(given: Mapping[str, str], *deployed: Mapping[str, str]) -> None:

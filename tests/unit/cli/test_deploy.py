@@ -278,6 +278,15 @@ def test_the_device_and_the_parameters_of_the_deployed_stack_stay(repository: Re
     assert "MinGain" not in chosen.named
 
 
+def test_images_that_were_named_stay_where_nothing_builds_others(repository: Repository) -> None:
+    uri = f"{NUMBER}.dkr.ecr.{REGION}.amazonaws.com/ocr-retrain/own:1"
+    deployed = _stack(Prefix="ocr-retrain", TrainingImageUri=uri, InferenceImageUri=uri)
+
+    assert choose_parameters(repository, {}, deployed).given_uri(Image.TRAINING) == uri
+    built = choose_parameters(repository, {}, deployed, _stack(Prefix="ocr-retrain"))
+    assert built.given_uri(Image.TRAINING) == ""
+
+
 def test_the_prefix_of_a_deployed_stack_cannot_be_changed(repository: Repository) -> None:
     with pytest.raises(UserError, match="has the Prefix meters, which cannot be changed"):
         choose_parameters(repository, {"Prefix": "other"}, _stack(Prefix="meters"))
