@@ -1,4 +1,4 @@
-"""Uploading a folder so that a retraining follows: images first, label files last, resumable."""
+"""Uploading so that a retraining follows: images first, label files last, resumable."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 from ocr_retrain.connection import UPLOAD_THREADS
 from ocr_retrain.dataset_folder import LABEL_SUFFIX, DatasetFolder, FolderFile
 from ocr_retrain.errors import UserError
+from retraining.s3_layout import INCOMING, golden_prefix
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_INCOMING = "incoming"
 
 OnFile = Callable[[FolderFile], None]  # called for each file that is in place
 
@@ -45,10 +44,17 @@ def drop(
 ) -> DropResult:
     """Upload ``folder`` as dataset ``name``.
 
-    Label files are always sent, one after the other, after all images: their arrival starts a
-    run. Raises UserError when neither the folder nor the bucket has an image for the labels.
+    Label files and archives are always sent, one after the other, after all images: their arrival
+    starts a run. Raises UserError when neither the folder nor the bucket has an image for them.
     """
-    return upload(s3, bucket, f"{_INCOMING}/{name}/", folder, on_file)
+    return upload(s3, bucket, f"{INCOMING}{name}/", folder, on_file)
+
+
+def drop_golden(
+    s3: S3Client, bucket: str, folder: DatasetFolder, name: str, on_file: OnFile
+) -> DropResult:
+    """Upload ``folder`` as golden set ``name``; see ``drop``."""
+    return upload(s3, bucket, golden_prefix(name), folder, on_file)
 
 
 def upload(
@@ -56,18 +62,19 @@ def upload(
 ) -> DropResult:
     """Upload ``folder`` below ``prefix`` (which ends with a slash); see ``drop``."""
     stored = _stored_objects(s3, bucket, prefix)
-    if not folder.images and all(key.lower().endswith(LABEL_SUFFIX) for key in stored):
+    brings_images = folder.images or folder.archives
+    if not brings_images and all(key.lower().endswith(LABEL_SUFFIX) for key in stored):
         raise UserError(f"{folder.root} has label files but no image.")
     target = _Target(s3, bucket, prefix)
     sent = _send_changed(target, folder.images, stored, on_file)
-    for label in folder.labels:
-        target.send(label)
-        on_file(label)
-    sent = [*sent, *folder.labels]
+    for file in folder.announcing:
+        target.send(file)
+        on_file(file)
+    sent = [*sent, *folder.announcing]
     return DropResult(
         uri=f"s3://{bucket}/{prefix}",
         uploaded=len(sent),
-        unchanged=len(folder.images) + len(folder.labels) - len(sent),
+        unchanged=len(folder.images) + len(folder.announcing) - len(sent),
         bytes=sum(file.size for file in sent),
         label_files=tuple(label.relative for label in folder.labels),
     )
@@ -81,13 +88,13 @@ class _Target:
 
     def send(self, file: FolderFile) -> None:
         content_type, _ = mimetypes.guess_type(file.relative)
-        with file.path.open("rb") as body:
-            self.s3.put_object(
-                Bucket=self.bucket,
-                Key=self.prefix + file.relative,
-                Body=body,
-                ContentType=content_type or "application/octet-stream",
-            )
+        # In parts where one request may not hold it: archives are large.
+        self.s3.upload_file(
+            str(file.path),
+            self.bucket,
+            self.prefix + file.relative,
+            ExtraArgs={"ContentType": content_type or "application/octet-stream"},
+        )
 
     def send_if_changed(self, file: FolderFile, stored: StoredObject | None) -> bool:
         if is_unchanged(file, stored):

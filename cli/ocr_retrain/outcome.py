@@ -19,6 +19,7 @@ class Outcome(StrEnum):
     AWAITING_APPROVAL = "Awaiting approval"
     REJECTED = "Rejected"
     NOTHING_TO_TRAIN = "Nothing to train"
+    WAITING_FOR_MORE = "Waiting for more data"
     FAILED = "Failed"
     ABORTED = "Aborted"
     TIMED_OUT = "Timed out"
@@ -30,6 +31,7 @@ _EXIT_CODES = {
     Outcome.AWAITING_APPROVAL: ExitCode.AWAITING_APPROVAL,
     Outcome.REJECTED: ExitCode.REJECTED,
     Outcome.NOTHING_TO_TRAIN: ExitCode.NOTHING_TO_TRAIN,
+    Outcome.WAITING_FOR_MORE: ExitCode.WAITING_FOR_MORE,
     Outcome.FAILED: ExitCode.FAILED,
     Outcome.ABORTED: ExitCode.FAILED,
     Outcome.TIMED_OUT: ExitCode.FAILED,

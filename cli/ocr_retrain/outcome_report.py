@@ -18,6 +18,7 @@ _STYLES = {
     Outcome.PROMOTED: "bold green",
     Outcome.AWAITING_APPROVAL: "bold yellow",
     Outcome.NOTHING_TO_TRAIN: "bold yellow",
+    Outcome.WAITING_FOR_MORE: "bold yellow",
     Outcome.RUNNING: "bold cyan",
 }
 _KINDS = {"new": "new", "old": "earlier", "golden": "golden"}

@@ -29,7 +29,7 @@ class UploadProgress:
         self._bar = bar
         self._margin = " " * indent
         self._done = 0
-        self._total = len(folder.images) + len(folder.labels)
+        self._total = len(folder.images) + len(folder.announcing)
         self._task = bar.add_task("Uploading", total=self._total) if bar else None
 
     def __call__(self, file: FolderFile) -> None:

@@ -33,6 +33,8 @@ def after_run(
             _report(run_id),
             *_for_each(datasets, "retry", "trains on it once more, when its labels are right"),
         )
+    if outcome == "Waiting for more data":
+        return _for_each(datasets, "datasets", "tells what has come so far")
     if outcome == "Nothing to train":
         return _for_each(datasets, "datasets", "tells which lines cannot be used, and why")
     return (

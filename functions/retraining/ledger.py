@@ -441,7 +441,7 @@ class Ledger:
         self, dataset: Dataset, run_id: str, outcome: Outcome
     ) -> "TransactWriteItemTypeDef":
         state, reason = outcome.dataset_state, outcome.reason
-        nothing = not dataset.train_lines and state is not DatasetState.WAITING
+        nothing = not dataset.train_lines and not outcome.failed
         if nothing and state is not DatasetState.NOTHING_USABLE:
             state, reason = DatasetState.NOTHING_USABLE, "None of its lines could be used."
         now = iso(outcome.ended_at)
@@ -462,7 +462,7 @@ class Ledger:
         else:
             expression += ", reason = :reason"
             values[":reason"] = reason
-        if state is DatasetState.WAITING:
+        if outcome.failed:
             expression += ", attempts = if_not_exists(attempts, :none) + :one"
             values |= {":none": 0, ":one": 1}
             if outcome.again:

@@ -20,6 +20,8 @@ class DatasetState(StrEnum):
     NOTHING_USABLE = "nothing_usable"
 
 
+NOTHING_TO_TRAIN = "Nothing to train"
+WAITING_FOR_MORE = "Waiting for more data"
 TERMINAL = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 LOST = "Lost"
 
@@ -27,7 +29,8 @@ _BY_OUTCOME = {
     "Promoted": DatasetState.TRAINED,
     "Awaiting approval": DatasetState.TRAINED,
     "Rejected": DatasetState.REJECTED,
-    "Nothing to train": DatasetState.NOTHING_USABLE,
+    NOTHING_TO_TRAIN: DatasetState.NOTHING_USABLE,
+    WAITING_FOR_MORE: DatasetState.WAITING,
 }
 _BY_STATUS = {
     "FAILED": ("Failed", "The execution failed."),
@@ -51,7 +54,10 @@ class Ended:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What to remember of the end of a run; ``again`` calls for another one with its datasets."""
+    """What to remember of the end of a run; ``again`` calls for another one with its datasets.
+
+    ``failed`` counts against its datasets, which wait for a person after a few of them.
+    """
 
     name: str
     dataset_state: DatasetState
@@ -59,6 +65,7 @@ class Outcome:
     package_arn: str
     ended_at: datetime
     again: bool = False
+    failed: bool = False
 
 
 def judge_end(ended: Ended) -> Outcome:
@@ -67,13 +74,13 @@ def judge_end(ended: Ended) -> Outcome:
         return _succeeded(ended)
     name, otherwise = _BY_STATUS[ended.status]
     told = failure.explain(ended.error, ended.cause).reason if ended.error or ended.cause else ""
-    return Outcome(name, DatasetState.WAITING, told or otherwise, "", ended.ended_at)
+    return Outcome(name, DatasetState.WAITING, told or otherwise, "", ended.ended_at, failed=True)
 
 
 def lost(now: datetime) -> Outcome:
     """Tell the outcome of a run whose execution was there and is no longer known to anybody."""
     why = "Its execution is gone: it was deleted with its state machine, or has expired."
-    return Outcome(LOST, DatasetState.WAITING, why, "", now, again=True)
+    return Outcome(LOST, DatasetState.WAITING, why, "", now, again=True, failed=True)
 
 
 def _succeeded(ended: Ended) -> Outcome:
@@ -82,7 +89,7 @@ def _succeeded(ended: Ended) -> Outcome:
     state = _BY_OUTCOME.get(name)
     if state is None:
         why = reason or "The execution ended without saying what came of it."
-        return Outcome(name or "Failed", DatasetState.WAITING, why, "", ended.ended_at)
+        return Outcome(name or "Failed", DatasetState.WAITING, why, "", ended.ended_at, failed=True)
     return Outcome(name, state, reason, str(ended.output.get("package_arn") or ""), ended.ended_at)
 
 

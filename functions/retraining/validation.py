@@ -200,6 +200,7 @@ class Validator:
             normalised=coverage.normalised(workspace),
             characters=characters or CharacterFindings(),
             lists=lists or Lists(),
+            enough_to_judge=self.settings.min_slice_lines,
         )
 
     def _write_lists(self, run_id: str, workspace: Workspace) -> Lists:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from retraining.character_findings import CharacterFindings
+from retraining.outcomes import NOTHING_TO_TRAIN, WAITING_FOR_MORE
 
 MOST_MISSING_NAMED = 20
 MOST_CHARACTERS_NAMED = 20
@@ -76,6 +77,7 @@ class Validation(TypedDict):
     report: str
     problems: list[ProblemSummary]
     reason: str
+    outcome: str
     image_shards: int
     image_shards_uri: str
 
@@ -137,6 +139,7 @@ class Report:
     normalised: Mapping[str, int] = field(default_factory=dict)
     characters: CharacterFindings = field(default_factory=CharacterFindings)
     lists: Lists = field(default_factory=Lists)
+    enough_to_judge: int = 1
 
     @property
     def train_lines(self) -> int:
@@ -159,10 +162,27 @@ class Report:
         return not self.complete and not self.give_up_waiting
 
     @property
-    def reason(self) -> str:
-        """Say in one sentence why nothing can be trained on; "" when something can."""
-        if self.waits or self.train_lines or self.lists.shards:
+    def outcome(self) -> str:
+        """How the run ends without a training, "" when it goes on.
+
+        A candidate that nothing can tell from the champion is not worth its training.
+        """
+        if self.waits or self.lists.shards:
             return ""
+        if not self.train_lines:
+            return NOTHING_TO_TRAIN
+        return "" if self.holdout_lines >= self.enough_to_judge else WAITING_FOR_MORE
+
+    @property
+    def reason(self) -> str:
+        """Say in one sentence why nothing is trained; "" when something is."""
+        if not self.outcome:
+            return ""
+        if self.outcome == WAITING_FOR_MORE:
+            return (
+                f"Only {self.holdout_lines} lines can be held out to judge a model by, and "
+                f"{self.enough_to_judge} are needed; what has come waits for the next upload."
+            )
         names = ", ".join(each.name for each in self.datasets)
         aside = [f"{each.name} {each.set_aside}" for each in self.datasets if each.set_aside]
         if aside and len(aside) == len(self.datasets):
@@ -193,6 +213,7 @@ class Report:
             "train_lines": self.train_lines,
             "holdout_lines": self.holdout_lines,
             "reason": self.reason,
+            "outcome": self.outcome,
             "notes": self.characters.sentences(),
             "datasets": [each.as_json() for each in self.datasets],
             "missing_count": self.missing,
@@ -221,6 +242,7 @@ class Report:
             "report": report_uri,
             "problems": list(self.problems),
             "reason": self.reason,
+            "outcome": self.outcome,
             "image_shards": self.lists.shards,
             "image_shards_uri": self.lists.shards_uri,
         }

@@ -71,9 +71,9 @@ class _Run:
     def work(self) -> Steps:
         yield from self.rest("Wait for upload to settle", SETTLE_SECONDS)
         validation = yield from self.validate()
-        if not validation["train_lines"]:
+        if validation["outcome"]:
             yield from self.rest("Write report of nothing to train", 0)
-            return self.result("Nothing to train", validation["reason"])
+            return self.result(validation["outcome"], validation["reason"])
         plan = yield from self.call("Plan training", "plan_training")
         model_data = f"models/{plan['training_job_name']}/output/model.tar.gz"
         yield from self.job(FINE_TUNE)

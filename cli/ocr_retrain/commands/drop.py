@@ -11,7 +11,7 @@ import typer
 from ocr_retrain.commands.options import CloudOption, JsonOption, StackOption, connect_and_say
 from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
 from ocr_retrain.dataset_folder import dataset_name, scan
-from ocr_retrain.drop import DropResult, drop
+from ocr_retrain.drop import DropResult, drop, drop_golden
 from ocr_retrain.phrases import count, size
 from ocr_retrain.terminal import show_json, show_line, tell
 from ocr_retrain.upload_progress import upload_progress
@@ -21,36 +21,48 @@ def drop_command(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", show_default=False, help="A folder with images and label files (*.txt)."
+            metavar="PATH",
+            show_default=False,
+            help="A folder with images and label files (*.txt), or one archive of it.",
         ),
     ],
     name: Annotated[
         str | None,
         typer.Option("--name", show_default="the folder's name", help="Name of the dataset."),
     ] = None,
+    golden: Annotated[
+        bool,
+        typer.Option(
+            "--golden", help="As a golden set: never trained on, and never to be read worse."
+        ),
+    ] = False,
     as_json: JsonOption = False,
     cloud: CloudOption = CloudChoice.AUTO,
     stack: StackOption = DEFAULT_STACK,
 ) -> None:
     """Upload labelled images; a retraining starts by itself.
 
-    Images go first, label files last. Files that are there already are skipped, so an interrupted
-    upload continues when the command is run again; label files are always sent, because their
-    arrival starts the run.
+    Images go first, label files and archives last. Images that are there already are skipped, so
+    an interrupted upload continues when the command is run again; label files and archives are
+    always sent, because their arrival starts the run.
     """
     dataset = dataset_name(folder, name)
     content = scan(folder)
     connection = connect_and_say(cloud, stack)
     with upload_progress(content) as on_file:
-        result = drop(connection.s3, connection.stack.bucket, content, dataset, on_file)
+        send = drop_golden if golden else drop
+        result = send(connection.s3, connection.stack.bucket, content, dataset, on_file)
     if as_json:
         show_json({"dataset": dataset, **asdict(result)})
         return
-    show_line(_sentence(dataset, result))
-    tell("The retraining starts by itself; `ocr-retrain watch` shows it.")
+    show_line(_sentence("Golden set" if golden else "Dataset", dataset, result))
+    if golden:
+        tell("Every candidate is measured with it from now on; `ocr-retrain golden` lists it.")
+    else:
+        tell("The retraining starts by itself; `ocr-retrain watch` shows it.")
 
 
-def _sentence(dataset: str, result: DropResult) -> str:
+def _sentence(kind: str, dataset: str, result: DropResult) -> str:
     sent = f"{count(result.uploaded, 'file')} sent ({size(result.bytes)})"
     unchanged = f", {result.unchanged:,} there already" if result.unchanged else ""
-    return f"Dataset {dataset} is at {result.uri}: {sent}{unchanged}."
+    return f"{kind} {dataset} is at {result.uri}: {sent}{unchanged}."

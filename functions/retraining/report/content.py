@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from retraining.outcomes import NOTHING_TO_TRAIN
 from retraining.report import charts, examples
 from retraining.report.costs import Costs, costs_of, duration
 from retraining.report.examples import ShownLine
@@ -30,7 +31,7 @@ from retraining.validation_report import in_words
 _MOST_SLICES = 60
 _MOST_CONFUSIONS = 15
 _MOST_PROBLEMS = 30
-_OUTCOMES = ("Promoted", "Rejected", "Nothing to train")
+_OUTCOMES = ("Promoted", "Rejected")
 _KINDS = {"new": "new data", "old": "earlier data", "golden": "golden set"}
 # They are told in sections of their own.
 _NOT_SETTINGS = frozenset({"run_id", "parent_package_arn", "dataset_ids"})
@@ -155,7 +156,8 @@ def content_of(material: Material) -> Content:
 def _headline(material: Material) -> tuple[str, str]:
     if not material.trained:
         reason = material.validation.reason if material.validation else ""
-        return "Nothing to train", reason or "No usable line was found."
+        outcome = material.validation.outcome if material.validation else ""
+        return outcome or NOTHING_TO_TRAIN, reason or "No usable line was found."
     if material.verdict is None:
         return "Unknown", "The verdict of this run cannot be read."
     outcome, colon, rest = material.verdict.headline.partition(": ")

@@ -257,6 +257,7 @@ class Validation(Part):
     """validation.json."""
 
     reason: str = ""
+    outcome: str = ""
     notes: Texts = ()
     datasets: Annotated[tuple[DatasetFindings, ...], _each(DatasetFindings, MOST_DATASETS)] = ()
     missing_count: Count = 0

@@ -62,7 +62,7 @@ def test_help_of_watch_documents_the_exit_codes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["drop"], "Missing argument 'DIR'. `ocr-retrain drop --help` explains it."),
+        (["drop"], "Missing argument 'PATH'. `ocr-retrain drop --help` explains it."),
         (["nonsense"], "No such command 'nonsense'. `ocr-retrain --help` explains it."),
         (["runs", "--limit", "0"], "Invalid value for '--limit'"),
         (["predict", "--mode", "word", "a.png"], "Invalid value for '--mode'"),

@@ -17,7 +17,6 @@ from ocr_retrain.main import execute
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.paginator import ListObjectsV2Paginator
-    from mypy_boto3_s3.type_defs import PutObjectOutputTypeDef
 
 
 @pytest.fixture
@@ -44,12 +43,12 @@ class RecordingS3:
         self.broken_key = broken_key
         self._lock = threading.Lock()
 
-    def put_object(self, **request: Any) -> PutObjectOutputTypeDef:  # noqa: ANN401
+    def upload_file(self, path: str, bucket: str, key: str, **options: Any) -> None:  # noqa: ANN401
         with self._lock:
-            self.keys.append(request["Key"])
-        if request["Key"] == self.broken_key:
+            self.keys.append(key)
+        if key == self.broken_key:
             raise ClientError({"Error": {"Code": "SlowDown", "Message": "Slow down"}}, "PutObject")
-        return self.s3.put_object(**request)
+        self.s3.upload_file(path, bucket, key, **options)
 
     def get_paginator(self, operation: Literal["list_objects_v2"]) -> ListObjectsV2Paginator:
         return self.s3.get_paginator(operation)
@@ -117,6 +116,43 @@ def test_interrupted_drop_continues_where_it_ended(cloud: Cloud, folder: Path) -
 
     assert result.unchanged == arrived
     assert result.uploaded == 5 - arrived
+
+
+def test_an_archive_is_dropped_as_it_is_and_names_its_dataset(
+    connected: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "week-47.tar.gz"
+    archive.write_bytes(b"content")
+
+    assert execute(["drop", str(archive)]) == 0
+
+    assert "Dataset week-47 is at s3://labelled-data/incoming/week-47/: 1 file sent" in (
+        capsys.readouterr().out
+    )
+    key = "incoming/week-47/week-47.tar.gz"
+    assert (
+        connected.s3.get_object(Bucket=connected.stack.bucket, Key=key)["Body"].read() == b"content"
+    )
+
+
+def test_archives_in_a_folder_need_no_label_file_and_follow_the_images(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    (tmp_path / "a.zip").write_bytes(b"zip")
+    (tmp_path / "b.png").write_bytes(b"png")
+    s3 = RecordingS3(cloud.s3)
+
+    _drop(s3, cloud, tmp_path)
+
+    assert s3.keys == ["incoming/week-46/b.png", "incoming/week-46/a.zip"]
+
+
+def test_a_golden_set_is_dropped_where_golden_sets_belong(
+    connected: Cloud, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["drop", str(folder), "--golden"]) == 0
+
+    assert "Golden set week-46 is at s3://labelled-data/golden/week-46/" in capsys.readouterr().out
 
 
 def test_labels_alone_are_refused_unless_images_are_there_already(

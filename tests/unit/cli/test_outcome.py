@@ -19,7 +19,13 @@ def _execution(status: str, output: str = "", cause: str = "", error: str = "") 
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("Promoted", 0), ("Awaiting approval", 10), ("Rejected", 11), ("Nothing to train", 12)],
+    [
+        ("Promoted", 0),
+        ("Awaiting approval", 10),
+        ("Rejected", 11),
+        ("Nothing to train", 12),
+        ("Waiting for more data", 15),
+    ],
 )
 def test_named_outcome_has_its_exit_code(name: str, code: int) -> None:
     output = json.dumps({"outcome": name, "reason": "because", "verdict": {"headline": "h"}})

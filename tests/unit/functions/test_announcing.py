@@ -164,6 +164,7 @@ def test_a_person_reads_what_came_of_a_run_why_and_what_to_do(evaluated: Bucket)
         ("Awaiting approval", ["ocr-retrain approve 7", "ocr-retrain reject 7 --reason '...'"]),
         ("Rejected", [f"ocr-retrain report {RUN}", "ocr-retrain retry handwriting"]),
         ("Nothing to train", ["ocr-retrain datasets handwriting"]),
+        ("Waiting for more data", ["ocr-retrain datasets handwriting"]),
         ("Failed", ["ocr-retrain retry handwriting", f"ocr-retrain watch --run {RUN}"]),
         ("Timed out", ["ocr-retrain retry handwriting"]),
         ("Aborted", ["ocr-retrain retry handwriting"]),

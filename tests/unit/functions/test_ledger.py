@@ -34,7 +34,9 @@ def begin(ledger: Ledger, run_id: str = RUN, *datasets: str) -> Run:
 
 
 def end(state: DatasetState, name: str = "Failed", seconds: float = 60) -> Outcome:
-    return Outcome(name, state, "because", "arn:package/7", NOW + timedelta(seconds=seconds))
+    ended = NOW + timedelta(seconds=seconds)
+    failed = state is DatasetState.WAITING
+    return Outcome(name, state, "because", "arn:package/7", ended, failed=failed)
 
 
 def written(train: int = 10) -> DatasetLines:

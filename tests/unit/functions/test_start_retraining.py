@@ -176,6 +176,7 @@ def take(invoke: Invoke, run_id: str, dataset: str = DATASET, train_lines: int =
         ("Awaiting approval", "trained"),
         ("Rejected", "rejected"),
         ("Nothing to train", "nothing_usable"),
+        ("Waiting for more data", "waiting"),
         ("Something new", "waiting"),
     ],
 )
@@ -222,6 +223,21 @@ def test_a_failed_run_leaves_its_datasets_waiting_and_is_not_repeated(invoke: In
     assert dataset["reason"].endswith("names no backbone; register a complete model.")
     assert item("RUN", run_id)["outcome"] == "Failed"  # type: ignore[index]
     assert len(executions()) == 1
+
+
+def test_what_waits_for_more_rides_along_as_often_as_it_takes(invoke: Invoke) -> None:
+    put(LABELS, "a.png\t1\n")
+    invoke("start_retraining", announce(LABELS))
+    for number in range(1, 6):
+        run_id = next(each["name"] for each in executions() if each["status"] == "RUNNING")
+        take(invoke, run_id)
+        invoke("start_retraining", end("SUCCEEDED", run_id, {"outcome": "Waiting for more data"}))
+        assert len(executions()) == number, "what waits starts nothing by itself"
+        other = f"incoming/plates-{number}/labels/train.txt"
+        put(other, "a.png\t1\n")
+        invoke("start_retraining", announce(other))
+
+    assert DATASET in item("RUN", item("LOCK", "retrain")["run_id"])["datasets"]  # type: ignore[index]
 
 
 def test_a_dataset_of_a_failed_run_rides_along_with_the_next_one(invoke: Invoke) -> None:

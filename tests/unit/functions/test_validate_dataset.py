@@ -55,6 +55,25 @@ def test_a_good_dataset_is_split_and_written(invoke: Invoke) -> None:
     assert dataset["holdout_lines_uri"] == (f"s3://{BUCKET}/runs/{RUN}/datasets/meters/holdout.txt")
 
 
+def test_lines_that_no_model_could_be_judged_by_wait_for_more(invoke: Invoke) -> None:
+    drop("meters", 30)
+
+    answer = invoke("validate_dataset", request("meters"))
+
+    assert answer["train_lines"] > 0
+    assert answer["outcome"] == "Waiting for more data"
+    assert "20 are needed; what has come waits for the next upload." in answer["reason"]
+
+
+def test_the_few_lines_of_several_datasets_are_enough_together(invoke: Invoke) -> None:
+    drop("meters", 70)
+    drop("plates", 5)
+
+    answer = invoke("validate_dataset", request("meters", "plates"))
+
+    assert (answer["outcome"], answer["reason"]) == ("", "")
+
+
 def test_validating_again_splits_the_same_way(invoke: Invoke) -> None:
     drop("meters", 30)
     invoke("validate_dataset", request("meters"))

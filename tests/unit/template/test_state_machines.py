@@ -11,7 +11,14 @@ from jsonata import Jsonata
 
 ROOT = Path(__file__).resolve().parents[3]
 MACHINES = ("retrain", "deploy")
-NAMED_OUTCOMES = {"Promoted", "Awaiting approval", "Rejected", "Nothing to train", "Failed"}
+NAMED_OUTCOMES = {
+    "Promoted",
+    "Awaiting approval",
+    "Rejected",
+    "Nothing to train",
+    "Waiting for more data",
+    "Failed",
+}
 PROGRESS = """\
 epoch=2/3 step=40/66 loss=1.2345 learning_rate=0.00035 images_per_second=81.2
 epoch=2/3 dev_exact_match=0.8731 dev_lines=120
