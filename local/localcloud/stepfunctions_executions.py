@@ -1,9 +1,10 @@
 """Repair: starting, stopping, describing and reading Step Functions executions.
 
 moto names an unnamed execution ``None``, may start two for one name when asked twice at once,
-loses the error and cause of StopExecution and answers it before anything stopped, hides the end of
-timed-out executions, and ignores ``reverseOrder``, ``maxResults`` and ``nextToken`` of
-GetExecutionHistory. AWS also announces each change of status on EventBridge, moto does not.
+loses the error and cause of StopExecution, answers it before anything stopped and goes on with an
+execution that is stopped in its first moment, hides the end of timed-out executions, and ignores
+``reverseOrder``, ``maxResults`` and ``nextToken`` of GetExecutionHistory. AWS also announces each
+change of status on EventBridge, moto does not.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
@@ -34,6 +36,8 @@ from localcloud.untyped import Moto
 _NAME = re.compile(r"^[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}$")
 _HISTORY_PAGE = 1000
 _PAYLOAD_LIMIT = 248 * 1024
+_BEGIN_SECONDS = 30.0
+_BEGIN_POLL_SECONDS = 0.01
 
 # One lock for all: an execution's name is checked and taken, and its end announced, only once.
 _lock = threading.RLock()
@@ -100,12 +104,20 @@ def _stopping(bus: EventBus) -> Callable[[Any], Any]:
                 execution.error, execution.cause = error, cause
                 execution.exec_status = ExecutionStatus.ABORTED
         if stopped_now:
-            if execution.exec_worker.env is not None:
+            if _has_begun(execution.exec_worker):
                 execution.stop(stop_date=execution.stop_date, error=error, cause=cause)
             _announce(bus, execution, ExecutionStatus.ABORTED)
         return ActionResult({"stopDate": execution.stop_date})
 
     return stop_execution
+
+
+def _has_begun(worker: Moto) -> bool:
+    """Wait until the worker can be stopped: while it reads the definition it cannot."""
+    deadline = time.monotonic() + _BEGIN_SECONDS
+    while worker.env is None and time.monotonic() < deadline:
+        time.sleep(_BEGIN_POLL_SECONDS)
+    return worker.env is not None
 
 
 def _describe_execution(self: Moto) -> Moto:

@@ -267,6 +267,22 @@ def test_a_nested_execution_s_output_is_json_and_its_failure_is_the_cause(cloud:
     assert failed["Cause"] == "It is not fine."
 
 
+def test_an_execution_that_is_stopped_in_its_first_moment_does_nothing_more(cloud: Cloud) -> None:
+    stepfunctions = cloud.client("stepfunctions")
+    many = {
+        f"Step {number}": {"Type": "Pass", "Next": f"Step {number + 1}"} for number in range(99)
+    }
+    late = jsonata("Step 0", **many, **{"Step 99": {"Type": "Wait", "Seconds": 1, "End": True}})
+    arn = stepfunctions.start_execution(stateMachineArn=_create(cloud, late))["executionArn"]
+
+    stepfunctions.stop_execution(executionArn=arn)
+    time.sleep(2)
+
+    events = stepfunctions.get_execution_history(executionArn=arn)["events"]
+    assert "WaitStateExited" not in [each["type"] for each in events]
+    assert cloud.finished(arn)["status"] == "ABORTED"
+
+
 def test_stopping_an_execution_ends_it_at_once_with_the_given_words(cloud: Cloud) -> None:
     stepfunctions = cloud.client("stepfunctions")
     nested = jsonata("Rest", Rest={"Type": "Wait", "Seconds": 300, "End": True})
