@@ -23,9 +23,10 @@ BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrom
 # Options of a benchmark: make bench-training ARGS="--domains cyrillic --sizes 200 --seeds 1"
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-browser no-browser test-integration test-compatibility bench-training \
-	bench-rounds bench-ablation bench-convolutions bench-validation bench-verdict bench-serving \
-	fuzz-serving chaos check lint types templates format lock clean
+.PHONY: help setup demo test test-unit test-browser no-browser test-integration \
+	test-compatibility bench-training bench-rounds bench-ablation bench-convolutions \
+	bench-validation bench-verdict bench-serving fuzz-serving chaos check lint types templates \
+	format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20

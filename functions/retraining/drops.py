@@ -53,9 +53,14 @@ class DropReader:
         self._normalization = normalization
         self._dataset = workspace.add_dataset(root.name)
         self.packed = 0
+        self.changed = False
 
     def read(self) -> None:
-        """List the folder and read its label files; ``packed`` archives are left for later."""
+        """List the folder and read its label files; ``packed`` archives are left for later.
+
+        ``changed`` tells that a label file was replaced meanwhile: the new one may name images that
+        came after the listing, so the folder must be read anew.
+        """
         self._list_loose_objects()
         self._list_archive_members()
         texts = self._text_files()
@@ -180,7 +185,9 @@ class DropReader:
     def _read_text_file(self, file: _File, content: Iterator[bytes] | None) -> None:
         if content is None:
             return
-        self._mark_read(file.path, next(content).decode(), loose=file.loose)
+        etag = next(content).decode()
+        self.changed |= etag != file.etag
+        self._mark_read(file.path, etag, loose=file.loose)
         first = next(content, b"")
         if not looks_like_a_label_file(file.path, first):
             about = "has no `path<TAB>text` lines; ignored"

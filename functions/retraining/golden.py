@@ -107,6 +107,9 @@ class GoldenKeeper:
         with new_workspace() as workspace:
             reader = DropReader(root, self.bucket, workspace, _AS_THEY_ARE)
             reader.read()
+            if reader.changed:
+                self._tell(known, RECEIVING, "It changed while it was read.")
+                return
             if reader.packed or (quick and _is_much(workspace)):
                 self._tell(known, RECEIVING, _NEXT_RUN)
                 return

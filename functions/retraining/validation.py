@@ -34,6 +34,11 @@ from retraining.workspace import HOLDOUT, TRAIN, UNUSED, Workspace, new_workspac
 # Of the function's 15 minutes; the rest is for what comes before and after. Images are counted
 # beforehand, but a page takes a hundred times as long as a line.
 _TIME_FOR_IMAGES = timedelta(minutes=8)
+_MOST_READINGS = 3
+
+
+class DropChangedError(Exception):
+    """A drop does not hold still."""
 
 
 @dataclass(frozen=True)
@@ -53,23 +58,35 @@ class Validator:
         once, writes the usable lines of each dataset and settles its uploads in the ledger; or, of
         too many images for one function, hands them out and says so. validation.json is written
         each time.
+
+        Raises DropChangedError when label files are replaced again and again while they are read.
         """
         began = self.clock()
         self._golden().refresh()
-        with new_workspace() as workspace:
-            self._read_drops(workspace, datasets)
-            waited = self.clock() - started_at
-            give_up = waited >= timedelta(seconds=self.settings.upload_wait_seconds)
-            workspace.note("give_up_waiting", "yes" if give_up else "")
-            report = self._report(run_id, workspace)
-            if report.waits:
-                for each in report.datasets:
-                    self.ledger.record_missing(each.name, each.missing, run_id, self.clock())
-                return self._answer(replace(report, lists=self._write_lists(run_id, workspace)))
-            self._set_incomplete_aside(workspace)
-            if not self._check_images(workspace, until=began + _TIME_FOR_IMAGES):
-                return self._hand_out(run_id, workspace)
-            return self._finish(run_id, workspace)
+        for _ in range(_MOST_READINGS):
+            with new_workspace() as workspace:
+                if self._read_drops(workspace, datasets):
+                    return self._go_on(run_id, workspace, began, started_at)
+        raise DropChangedError(
+            f"Label files of {', '.join(datasets)} were replaced each time they were read; let the "
+            "upload come to an end."
+        )
+
+    def _go_on(
+        self, run_id: str, workspace: Workspace, began: datetime, started_at: datetime
+    ) -> Validation:
+        waited = self.clock() - started_at
+        give_up = waited >= timedelta(seconds=self.settings.upload_wait_seconds)
+        workspace.note("give_up_waiting", "yes" if give_up else "")
+        report = self._report(run_id, workspace)
+        if report.waits:
+            for each in report.datasets:
+                self.ledger.record_missing(each.name, each.missing, run_id, self.clock())
+            return self._answer(replace(report, lists=self._write_lists(run_id, workspace)))
+        self._set_incomplete_aside(workspace)
+        if not self._check_images(workspace, until=began + _TIME_FOR_IMAGES):
+            return self._hand_out(run_id, workspace)
+        return self._finish(run_id, workspace)
 
     def finish(self, run_id: str) -> Validation:
         """Finish a validation whose images other functions have checked.
@@ -88,7 +105,8 @@ class Validator:
 
     # --- reading
 
-    def _read_drops(self, workspace: Workspace, datasets: Sequence[str]) -> None:
+    def _read_drops(self, workspace: Workspace, datasets: Sequence[str]) -> bool:
+        """Read all of them; False when one has changed meanwhile."""
         for name in datasets:
             # Before the listing: what the ledger knows by now is contained in what is read below.
             uploads = self.ledger.uploads_of(name)
@@ -96,8 +114,11 @@ class Validator:
             normalization = self.settings.text_normalization
             reader = DropReader(root, self.bucket, workspace, normalization)
             reader.read()
+            if reader.changed:
+                return False
             for each in uploads:
                 reader.mark_known(each.relative, each.etag)
+        return True
 
     def _golden(self) -> GoldenKeeper:
         return GoldenKeeper(self.bucket, self.ledger, self.settings, self.clock)

@@ -40,7 +40,9 @@ def test_a_redriven_run_that_has_ended_ends_again(
     invoke: Invoke, ledger: Ledger, function: str
 ) -> None:
     begin("meters")
-    failed = Outcome("Failed", DatasetState.WAITING, "It broke.", "", datetime.now(UTC), failed=True)
+    failed = Outcome(
+        "Failed", DatasetState.WAITING, "It broke.", "", datetime.now(UTC), failed=True
+    )
     ledger.end_run(RUN, ["meters"], failed)
     ledger.release_lock(RUN)
     with pytest.raises(NotActiveRunError):

@@ -424,6 +424,47 @@ def test_a_file_read_before_its_event_arrived_is_not_pending_afterwards(
     assert ledger.pending_uploads() == ()
 
 
+def test_labels_that_are_replaced_while_they_are_read_are_read_with_their_own_images(
+    clients: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("incoming/meters/labels/train.txt", "images/never.png\t1\n")
+    validator = clients.validator()
+    read = validator.bucket.read
+
+    def replaced_before(key: str) -> Content:
+        if key.endswith("train.txt") and "never" in get(key):
+            drop("meters", 70)
+        content: Content = read(key)
+        return content
+
+    monkeypatch.setattr(validator.bucket, "read", replaced_before)
+
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    answer = validator.validate(RUN, ["meters"], long_ago)
+
+    assert (answer["missing_count"], answer["outcome"]) == (0, "")
+    assert answer["train_lines"] + answer["holdout_lines"] == 70
+
+
+def test_labels_that_never_hold_still_are_an_error_that_says_so(
+    clients: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop("meters", 3)
+    validator = clients.validator()
+    read = validator.bucket.read
+
+    def replaced_again(key: str) -> Content:
+        if key.endswith("train.txt"):
+            put(key, get(key) + "images/0.png\t1\n")
+        content: Content = read(key)
+        return content
+
+    monkeypatch.setattr(validator.bucket, "read", replaced_again)
+
+    with pytest.raises(Exception, match="of meters were replaced each time they were read"):
+        validator.validate(RUN, ["meters"], datetime.now(UTC))
+
+
 def test_images_are_each_read_once(clients: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     drop("many", 40)
     validator = clients.validator()
