@@ -23,10 +23,10 @@ BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrom
 # Options of a benchmark: make bench-training ARGS="--domains cyrillic --sizes 200 --seeds 1"
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-browser no-browser test-integration \
-	test-compatibility bench-training bench-rounds bench-ablation bench-convolutions \
-	bench-validation bench-verdict bench-serving fuzz-serving chaos check lint types templates \
-	format lock clean
+.PHONY: help setup demo test test-unit test-stack test-containers test-browser no-browser \
+	test-integration test-compatibility bench-training bench-rounds bench-ablation \
+	bench-convolutions bench-validation bench-verdict bench-serving fuzz-serving chaos check lint \
+	types templates format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -38,8 +38,13 @@ demo: setup ## run the whole loop here, for real: drop labelled data, get a bett
 
 test: test-unit $(if $(BROWSER),test-browser,no-browser) test-integration test-compatibility ## all tests
 
-test-unit: setup ## fast tests of every part, each in the runtime it ships with
+test-unit: setup ## fast tests of every part, each in the runtime it ships with, two runtimes at a time
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-stack test-containers
+
+test-stack:
 	$(BIN)/python -m pytest tests/unit tests/hostile tests/chaos --ignore tests/unit/serving --ignore tests/unit/training --ignore tests/unit/recognition
+
+test-containers:
 	.runtimes/training/bin/python -m pytest tests/unit/training tests/unit/recognition
 	.runtimes/inference/bin/python -m pytest tests/unit/serving
 
