@@ -28,6 +28,8 @@ _ROWS_AT_ONCE = 4000
 _FAULTY, _KINDS = 200, 4
 _IMAGE_BYTES, _ROW_BYTES = 2048, 64
 _DATE = "2026-11-22T10:15:45.000Z"
+# Of everything alike: what is read must be what was listed.
+_ETAG = "d41d8cd98f00b204e9800998ecf8427e"
 
 
 class RecordedClient:
@@ -58,7 +60,7 @@ class RecordedClient:
         """Read the label file, an image, or what was written."""
         del Bucket
         if Key == LABELS:
-            return {"Body": _Body(io.BufferedReader(_Rows(self._lines))), "ETag": '"labels"'}
+            return {"Body": _Body(io.BufferedReader(_Rows(self._lines))), "ETag": f'"{_ETAG}"'}
         if Key.startswith(ROOT):
             return {"Body": _Body(io.BytesIO(self._image(Key))), "ETag": '"image"'}
         path = self._path(Key)
@@ -93,7 +95,7 @@ class RecordedClient:
     def _parsed(self, sizes: dict[str, int]) -> dict[str, Any]:
         contents = "".join(
             f"<Contents><Key>{key}</Key><LastModified>{_DATE}</LastModified>"
-            f"<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>{size}</Size>"
+            f"<ETag>&quot;{_ETAG}&quot;</ETag><Size>{size}</Size>"
             "<StorageClass>STANDARD</StorageClass></Contents>"
             for key, size in sizes.items()
         )
