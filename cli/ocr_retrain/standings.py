@@ -102,7 +102,9 @@ def _after_failure(dataset: Dataset) -> str:
     if dataset.attempts >= MOST_ATTEMPTS:
         told = f"Given up after {dataset.attempts} failed runs; `ocr-retrain retry` tries again."
     else:
-        told = "Goes along with the next run; `ocr-retrain retry` starts one."
+        told = "Goes along with the next run"
+        # Where nothing failed, another run alone would end the same way.
+        told += "; `ocr-retrain retry` starts one." if dataset.attempts else "."
     return f"{dataset.reason} {told}".strip()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from retraining import announcing_links as links
 from retraining.announcing_facts import Facts, Slice
 from retraining.announcing_request import Problem
-from retraining.texts import shortened
+from retraining.texts import duration, shortened
 
 LONGEST_SUBJECT = 100
 _LONGEST_SENTENCE = 500
@@ -41,17 +41,6 @@ def compose(facts: Facts, stack: str) -> Message:
 def one_line(text: str, longest: int = _LONGEST_SENTENCE) -> str:
     """Make any text one bounded line without control or invisible characters."""
     return shortened(" ".join(text.split()), longest)
-
-
-def duration(seconds: float) -> str:
-    """Give a duration in its two largest units."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _subject(facts: Facts, stack: str) -> str:

@@ -88,7 +88,8 @@ def decide(
 ) -> Decision:
     """Decide, while no run goes on, from the datasets, their unread uploads and the pause switch.
 
-    Only news calls for a run. A dataset whose run has failed rides along with the next one.
+    Only news calls for a run. A dataset whose run has failed, or had too few lines to judge a model
+    by, rides along with the next one; those with most lines to judge by first.
     """
     waiting = _waiting({each.name: each for each in datasets}, pending)
     if not waiting:
@@ -107,7 +108,7 @@ def decide(
         )
     riders = (
         each.name
-        for each in datasets
+        for each in sorted(datasets, key=lambda each: (-each.holdout_lines, each.name))
         if each.state == DatasetState.WAITING and each.attempts < MOST_ATTEMPTS
     )
     chosen = tuple(dict.fromkeys([*names, *riders]))[:MOST_DATASETS_PER_RUN]

@@ -18,8 +18,9 @@ class Rule:
     """How many of a dataset's images are held out.
 
     ``enough_to_judge`` is how many a judgement needs: a dataset of at least three times as many
-    images holds out that many even where ``percent`` of it would be fewer, since otherwise its
-    training could never be judged.
+    images holds out that many and a quarter more even where ``percent`` of it would be fewer, since
+    otherwise its training could never be judged. The quarter makes up for lines that are set aside
+    later for characters that cannot be learnt.
     """
 
     percent: int
@@ -39,8 +40,9 @@ class Rule:
         ``held`` of the dataset's ``images`` are held out already; of the new ones, ``below`` have a
         content hash below the limit.
         """
-        if held + below < self.enough_to_judge and images >= 3 * self.enough_to_judge:
-            return self.enough_to_judge - held
+        wanted = self.enough_to_judge + self.enough_to_judge // 4
+        if held + below < wanted and images >= 3 * self.enough_to_judge:
+            return wanted - held
         return below
 
 
@@ -147,14 +149,19 @@ def load_sides(workspace: Workspace, rows: Iterable[str], dataset: int | None = 
             )
 
 
-def format_sides(workspace: Workspace, dataset: int) -> Iterator[str]:
-    """Write the sides of all images that this dataset ever used."""
-    workspace.db.execute(
-        "INSERT OR IGNORE INTO earlier_contents SELECT lines.dataset, images.sha256, lines.side"
-        " FROM lines JOIN images ON images.object = lines.object"
-        " WHERE lines.dataset = ? AND lines.side IN (?, ?)",
-        (dataset, TRAIN, HOLDOUT),
-    )
+def format_sides(workspace: Workspace, dataset: int, *, trains: bool) -> Iterator[str]:
+    """Write the sides of all images that this dataset ever used.
+
+    A run that ``trains`` nothing binds nobody: the next one may split its images otherwise.
+    """
+    if trains:
+        workspace.db.execute(
+            "INSERT OR IGNORE INTO earlier_contents"
+            " SELECT lines.dataset, images.sha256, lines.side"
+            " FROM lines JOIN images ON images.object = lines.object"
+            " WHERE lines.dataset = ? AND lines.side IN (?, ?)",
+            (dataset, TRAIN, HOLDOUT),
+        )
     for digest, side in workspace.db.execute(
         "SELECT lower(hex(sha256)), side FROM earlier_contents WHERE dataset = ? ORDER BY sha256",
         (dataset,),

@@ -25,7 +25,7 @@ from retraining.ledger_items import (
     Upload,
     iso,
 )
-from retraining.outcomes import LOST, DatasetState, Outcome
+from retraining.outcomes import LOST, WAITING_FOR_MORE, DatasetState, Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -441,7 +441,8 @@ class Ledger:
         self, dataset: Dataset, run_id: str, outcome: Outcome
     ) -> "TransactWriteItemTypeDef":
         state, reason = outcome.dataset_state, outcome.reason
-        nothing = not dataset.train_lines and not outcome.failed
+        usable = dataset.train_lines or (outcome.name == WAITING_FOR_MORE and dataset.holdout_lines)
+        nothing = not usable and not outcome.failed
         if nothing and state is not DatasetState.NOTHING_USABLE:
             state, reason = DatasetState.NOTHING_USABLE, "None of its lines could be used."
         now = iso(outcome.ended_at)

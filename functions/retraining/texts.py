@@ -45,6 +45,17 @@ def shortened(text: str, longest: int = 80) -> str:
     return shown if len(text) <= longest else f"{shown}..."
 
 
+def duration(seconds: float) -> str:
+    """Give a duration in its two largest units."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def _shown(character: str) -> str:
     if unicodedata.category(character) in _INVISIBLE:
         return character.encode("unicode_escape").decode()

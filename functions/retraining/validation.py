@@ -76,9 +76,15 @@ class Validator:
         self, run_id: str, workspace: Workspace, began: datetime, started_at: datetime
     ) -> Validation:
         waited = self.clock() - started_at
-        give_up = waited >= timedelta(seconds=self.settings.upload_wait_seconds)
-        workspace.note("give_up_waiting", "yes" if give_up else "")
+        late = waited >= timedelta(seconds=self.settings.upload_wait_seconds)
         report = self._report(run_id, workspace)
+        # What an earlier run has read was waited for then.
+        awaited = any(
+            each.missing and workspace.noted(f"news of {each.name}") for each in report.datasets
+        )
+        give_up = late or not (report.complete or awaited)
+        workspace.note("give_up_waiting", "yes" if give_up else "")
+        report = replace(report, give_up_waiting=give_up)
         if report.waits:
             for each in report.datasets:
                 self.ledger.record_missing(each.name, each.missing, run_id, self.clock())
@@ -116,6 +122,8 @@ class Validator:
             reader.read()
             if reader.changed:
                 return False
+            if not uploads or any(each.pending for each in uploads):
+                workspace.note(f"news of {name}", "yes")
             for each in uploads:
                 reader.mark_known(each.relative, each.etag)
         return True
@@ -251,7 +259,8 @@ class Validator:
                 self.ledger.set_aside(name, found.set_aside, report.run_id, self.clock())
                 continue
             contents = self.bucket.write_rows(
-                s3_layout.contents(report.run_id, name), format_sides(workspace, number)
+                s3_layout.contents(report.run_id, name),
+                format_sides(workspace, number, trains=not report.outcome),
             )
             self.bucket.write_rows(
                 s3_layout.image_contents(report.run_id, name), _image_rows(workspace, number)

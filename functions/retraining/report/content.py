@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from retraining.outcomes import NOTHING_TO_TRAIN
 from retraining.report import charts, examples
-from retraining.report.costs import Costs, costs_of, duration
+from retraining.report.costs import Costs, costs_of
 from retraining.report.examples import ShownLine
 from retraining.report.inputs import (
     Confusion,
@@ -26,6 +26,7 @@ from retraining.report.inputs import (
     Validation,
 )
 from retraining.report.material import Material
+from retraining.texts import duration
 from retraining.validation_report import in_words
 
 _MOST_SLICES = 60

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from retraining.report.inputs import Job
+from retraining.texts import duration
 
 _TABLE = Path(__file__).with_name("prices.json")
 _HOUR = 3600.0
@@ -151,15 +152,3 @@ def money(amount: float, currency: str) -> str:
     if amount < 0.0005:
         return f"less than 0.001 {currency}"
     return f"{amount:.3f} {currency}" if amount < 0.1 else f"{amount:,.2f} {currency}"
-
-
-def duration(seconds: float) -> str:
-    """Give a duration in the two largest units that matter."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"

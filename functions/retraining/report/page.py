@@ -11,9 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from retraining.report.content import Content, content_of
-from retraining.report.costs import duration, money
+from retraining.report.costs import money
 from retraining.report.material import Material
 from retraining.report.plain_text import code_point, visible
+from retraining.texts import duration
 
 MOST_BYTES = 6 * 1024 * 1024
 _LONGEST = 2000

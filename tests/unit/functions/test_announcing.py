@@ -19,9 +19,10 @@ from retraining.announcing_facts import Facts
 from retraining.announcing_gathering import gather
 from retraining.announcing_metrics import measurements_of
 from retraining.announcing_record import AnnouncingRecord
-from retraining.announcing_text import LONGEST_SUBJECT, Message, compose, duration
+from retraining.announcing_text import LONGEST_SUBJECT, Message, compose
 from retraining.metrics import Dimension, Metric, dimension_value
 from retraining.storage import Bucket
+from retraining.texts import duration
 
 from .conftest import ACCOUNT, BUCKET, EVENTS, MACHINE, NOW, REGION, RUN, TABLE, client, event, put
 

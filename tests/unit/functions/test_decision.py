@@ -46,6 +46,13 @@ def test_the_oldest_come_first_and_those_that_failed_ride_along() -> None:
     assert done.datasets == ("old", "new", "failed")
 
 
+def test_of_many_that_wait_those_with_most_to_judge_by_ride_first() -> None:
+    few = [dataset(f"few-{number:02}", offered=1, holdout_lines=1) for number in range(30)]
+    many = dataset("many", offered=1, holdout_lines=15)
+    done = decide([dataset("new"), *few, many], [upload("new")], NOW, Policy())
+    assert done.datasets[:2] == ("new", "many")
+
+
 def test_a_failed_dataset_calls_for_no_run_by_itself() -> None:
     failed = dataset("a", offered=1, attempts=1)
     assert decide([failed], [upload("a")], NOW, Policy()).action is Action.IDLE

@@ -47,7 +47,9 @@ class Stack:
             load_golden(workspace, [f"{sha256(each)}\tgolden" for each in self.golden], "general")
             split(workspace, rule)
             for name, number in numbers.items():
-                self.contents[name] = [row.rstrip("\n") for row in format_sides(workspace, number)]
+                self.contents[name] = [
+                    row.rstrip("\n") for row in format_sides(workspace, number, trains=True)
+                ]
             found = _sides(workspace, pictures)
         for sides in found.values():
             self.trained |= set(sides[TRAIN])

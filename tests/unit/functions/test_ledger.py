@@ -9,7 +9,7 @@ import pytest
 
 from retraining.ledger import Ledger
 from retraining.ledger_items import DatasetLines, Decided, Golden, Pause, Run, Seen, Upload
-from retraining.outcomes import DatasetState, Outcome, lost
+from retraining.outcomes import WAITING_FOR_MORE, DatasetState, Outcome, lost
 
 from .conftest import NOW, RUN, TABLE
 from .memory_cloud import Fault, Faults, MemoryTable
@@ -395,3 +395,14 @@ def test_a_write_that_was_sent_twice_is_not_taken_for_refused() -> None:
     faults.plan({})
     assert upload(ledger).taken_etag == "e1"
     assert not upload(ledger).pending
+
+
+def test_what_can_only_be_measured_with_waits_for_more_as_well(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.record_lines(DatasetLines("meters", "train", "holdout", 0, 15, "contents"), RUN, NOW)
+
+    ledger.end_run(RUN, ["meters"], Outcome(WAITING_FOR_MORE, DatasetState.WAITING, "", "", NOW))
+
+    known = ledger.dataset("meters")
+    assert known is not None
+    assert (known.state, known.attempts) == (DatasetState.WAITING, 0)

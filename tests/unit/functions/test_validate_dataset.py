@@ -65,6 +65,49 @@ def test_lines_that_no_model_could_be_judged_by_wait_for_more(invoke: Invoke) ->
     assert "20 are needed; what has come waits for the next upload." in answer["reason"]
 
 
+def test_a_run_that_waits_for_more_binds_no_image_to_a_side(invoke: Invoke) -> None:
+    drop("meters", 30)
+    begin("meters")
+
+    invoke("validate_dataset", request("meters"))
+
+    assert get(f"runs/{RUN}/datasets/meters/contents.tsv") == ""
+    assert len(lines("meters", "train")) + len(lines("meters", "holdout")) == 30
+
+
+def test_one_line_that_cannot_be_learnt_leaves_enough_to_judge_by(invoke: Invoke) -> None:
+    approved_package(dictionary="".join(f"{each}\n" for each in "0123456789"))
+    drop("meters", 100)
+    invoke("validate_dataset", request("meters"))
+    first = lines("meters", "holdout")[0].partition("\t")[0].removeprefix("incoming/meters/")
+    labels = get("incoming/meters/labels/train.txt").splitlines()
+    odd = [f"{first}\t1€" if row.startswith(f"{first}\t") else row for row in labels]
+    put("incoming/meters/labels/train.txt", "\n".join(odd))
+
+    answer = invoke("validate_dataset", request("meters"))
+
+    assert answer["outcome"] == ""
+
+
+def test_images_that_an_earlier_run_waited_for_are_not_waited_for_again(
+    clients: ModuleType, invoke: Invoke
+) -> None:
+    drop("meters", 70)
+    put("incoming/meters/labels/more.txt", "images/never.png\t1\n")
+    begin("meters")
+    ledger = clients.ledger()
+    for relative in ("labels/train.txt", "labels/more.txt"):
+        key = f"incoming/meters/{relative}"
+        etag = client("s3").head_object(Bucket=BUCKET, Key=key)["ETag"].strip('"')
+        record(ledger, "meters", relative, etag)
+    assert invoke("validate_dataset", request("meters"))["give_up_waiting"] is False
+    invoke("validate_dataset", request("meters", waited=86_400))
+
+    answer = invoke("validate_dataset", request("meters"))
+
+    assert (answer["missing_count"], answer["give_up_waiting"]) == (1, True)
+
+
 def test_the_few_lines_of_several_datasets_are_enough_together(invoke: Invoke) -> None:
     drop("meters", 70)
     drop("plates", 5)
