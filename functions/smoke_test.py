@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from retraining import clients
 from retraining.observability import count, logger, tracer
-from retraining.smoke import EndpointReader, SmokeTest, smoke_test
+from retraining.smoke import EndpointReader, SmokeTest, required_share, smoke_test
 
 BUCKET, LEDGER, RUNTIME = clients.bucket(), clients.ledger(), clients.runtime()
 REGISTRY, SETTINGS = clients.registry(), clients.settings()
@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> SmokeTest:
         reader,
         BUCKET,
         LEDGER,
-        SETTINGS.smoke_test_min_accuracy,
+        required_share(REGISTRY.metadata(request.package_arn), SETTINGS.smoke_test_min_accuracy),
         SETTINGS.text_normalization,
     )
     # An answer for a blank image proves that the endpoint lives, not that it reads.

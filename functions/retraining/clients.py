@@ -159,5 +159,6 @@ def announcer() -> Announcer:
 
 @cache
 def runtime() -> "SageMakerRuntimeClient":
-    """Connect to SageMaker's endpoints."""
-    return boto3.client("sagemaker-runtime", config=_RETRIES)
+    """Connect to SageMaker's endpoints; they answer within 60 s or never."""
+    patience = Config(read_timeout=70, retries={"mode": "standard", "max_attempts": 2})
+    return boto3.client("sagemaker-runtime", config=patience)

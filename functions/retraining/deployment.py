@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DEPLOY, BUSY, ALREADY_SERVING = "deploy", "busy", "already_serving"
 NOTHING_APPROVED, UNUSABLE = "nothing_approved", "unusable"
+# Where the functions that deploy may look for artefacts.
+_MODELS = "models/"
 
 
 class Decision(TypedDict):
@@ -92,7 +94,7 @@ def find_approved(
         return decision
     decision["notice"] = _notice(endpoint, settings)
     alarms = quiet_alarms(cloudwatch, settings.rollback_alarms)
-    decision["update_policy"] = update_policy(settings, alarms)
+    decision["update_policy"] = update_policy(settings, alarms, _will_run(endpoint, settings))
     return decision
 
 
@@ -143,6 +145,12 @@ def _differs(endpoint: Endpoint, settings: Settings) -> str:
     return ""
 
 
+def _will_run(endpoint: Endpoint, settings: Settings) -> int:
+    """Tell how many instances an update starts: as many as now where the load decides."""
+    scales = settings.endpoint_max_instance_count > 0
+    return (scales and endpoint.instances) or settings.endpoint_instance_count
+
+
 def _notice(endpoint: Endpoint, settings: Settings) -> str:
     """Tell what was not done by a deployment of ours."""
     if not endpoint.exists:
@@ -161,5 +169,8 @@ def _has_artefact(package: Package, bucket: Bucket) -> bool:
         key = bucket.key(package.model_data)
     except ValueError:
         # Somewhere else, where these functions may not look; SageMaker will tell.
+        return True
+    if not key.startswith(_MODELS):
+        # In the bucket, but where the function has no right to look.
         return True
     return bucket.head(key) is not None

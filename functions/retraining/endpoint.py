@@ -59,7 +59,8 @@ def look_up(client: "SageMakerClient", name: str) -> Endpoint:
         variants = len(described["ProductionVariants"])
         model = described["ProductionVariants"][0].get("ModelName", "")
         instance_type = described["ProductionVariants"][0].get("InstanceType", "")
-        package = _package_of(client, model)
+        # A variant of inference components has no model of its own.
+        package = _package_of(client, model) if model else ""
     except ClientError as error:
         # Somebody deleted the configuration or the model: whatever is served, it is to be replaced.
         if not is_missing(error):

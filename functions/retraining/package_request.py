@@ -57,7 +57,7 @@ def decide(
     promote: bool, headline: str, reasons: Sequence[str], require_approval: bool
 ) -> Approval:
     """Turn a verdict into the approval status of the package."""
-    reason = _one_line(" ".join([headline, *reasons]), _LONGEST_TEXT) or "No reason was given."
+    reason = one_line(" ".join([headline, *reasons]), _LONGEST_TEXT) or "No reason was given."
     if not promote:
         return Approval(REJECTED, reason)
     return Approval(PENDING if require_approval else APPROVED, reason)
@@ -70,7 +70,7 @@ def description_prefix(run_id: str) -> str:
 
 def create_request(group: str, candidate: Candidate, status: ApprovalStatus) -> dict[str, Any]:
     """Build the CreateModelPackage request."""
-    about = description_prefix(candidate.run_id) + _one_line(candidate.headline, _LONGEST_TEXT)
+    about = description_prefix(candidate.run_id) + one_line(candidate.headline, _LONGEST_TEXT)
     return {
         "ModelPackageGroupName": group,
         "ModelPackageDescription": about[:_LONGEST_TEXT],
@@ -122,7 +122,13 @@ def _allowed(text: str) -> str:
     return re.sub(r" {2,}", " ", kept).strip()
 
 
-def _one_line(text: str, longest: int) -> str:
-    printable = "".join(" " if unicodedata.category(each)[0] == "C" else each for each in text)
+def one_line(text: str, longest: int) -> str:
+    """Make a text one bounded line: descriptions match ``.*``, which ends at a line break."""
+    printable = "".join(" " if _breaks_lines(each) else each for each in text)
     line = re.sub(r" {2,}", " ", printable).strip()
     return line if len(line) <= longest else f"{line[: longest - 3]}..."
+
+
+def _breaks_lines(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] == "C" or category in {"Zl", "Zp"}

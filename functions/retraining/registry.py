@@ -71,12 +71,19 @@ class Registry:
                     raise
         return None
 
-    def _newest_approved(self) -> str | None:
-        usable = (
+    def is_only_approved(self, arn: str) -> bool:
+        """Tell whether no other package could be the champion in its place."""
+        return all(each["ModelPackageArn"] == arn for each in self._usable())
+
+    def _usable(self) -> Iterator["ModelPackageSummaryTypeDef"]:
+        return (
             each
             for each in self._newest_first(APPROVED)
             if each.get("ModelPackageStatus") not in _UNUSABLE
         )
+
+    def _newest_approved(self) -> str | None:
+        usable = self._usable()
         # The service sorts by time; two packages of one moment are told apart by version.
         first = next(usable, None)
         if first is None:
@@ -114,6 +121,17 @@ class Registry:
             created_at=found["CreationTime"],
             metadata=found.get("CustomerMetadataProperties", {}),
         )
+
+    def metadata(self, arn: str) -> Mapping[str, str]:
+        """Tell a package's properties; none of one that was not named or is deleted."""
+        if not arn:
+            return {}
+        try:
+            return self.describe(arn).metadata
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return {}
 
     def register(self, candidate: Candidate, approval: Approval) -> Package:
         """Register a candidate with the decision on it; doing so again changes nothing."""

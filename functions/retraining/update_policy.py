@@ -13,14 +13,15 @@ _STARTING_SECONDS = 2400
 _OLD_INSTANCES_STAY_SECONDS = 60
 
 
-def update_policy(settings: Settings, alarms: Sequence[str]) -> dict[str, Any]:
+def update_policy(settings: Settings, alarms: Sequence[str], instances: int) -> dict[str, Any]:
     """Build the DeploymentConfig of UpdateEndpoint.
 
-    With two instances or more, one new one gets traffic first; with one, all of it moves at once.
-    Either way the old instances stay until ``bake_seconds`` have gone by without an alarm.
+    ``instances`` is how many will run. With two or more, one new one gets traffic first; with one,
+    all of it moves at once. Either way the old instances stay until ``bake_seconds`` have gone by
+    without an alarm.
     """
     wait = settings.bake_seconds
-    if settings.endpoint_instance_count > 1:
+    if instances > 1:
         routing: dict[str, Any] = {
             "Type": "CANARY",
             "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},

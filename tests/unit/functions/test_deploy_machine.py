@@ -156,6 +156,36 @@ def test_a_version_whose_artefact_is_gone_is_rejected_and_the_old_one_stays(
     assert world.sagemaker.served == 1
 
 
+def test_the_only_approved_version_is_not_rejected_for_what_it_misreads() -> None:
+    world = DeployWorld()
+    world.sagemaker.package(1)
+    world.blind = {1}
+    ended = world.deploy()
+    assert ended.error == "Deploy.Failed"
+    assert "only approved" in ended.cause
+    assert (world.sagemaker.approval(1), world.sagemaker.served) == ("Approved", 1)
+
+
+def test_a_version_that_was_serving_before_is_not_rejected_for_what_it_misreads(
+    world: DeployWorld,
+) -> None:
+    world.lambda_faults["SmokeTest"] = [refused("S3 is slow", "SlowDown")] * 3
+    assert world.deploy().status == "FAILED"
+    world.blind = {2}
+    ended = world.deploy()
+    assert ended.error == "Deploy.Failed"
+    assert "was serving before" in ended.cause
+    assert (world.sagemaker.approval(2), world.sagemaker.served) == ("Approved", 2)
+
+
+def test_a_reason_of_several_lines_becomes_one_that_the_registry_takes(world: DeployWorld) -> None:
+    world.sagemaker.unhealthy[2] = f"{UNHEALTHY}\n\u2028See\x07 the\u2029log.\r\n" + "x" * 2000
+    assert world.deploy().error == "Deploy.Rejected"
+    told = world.sagemaker.packages[2]["ApprovalDescription"]
+    assert "endpoint. See the log. xxx" in told
+    assert len(told) == 1000
+
+
 # --- faults of the account
 
 
@@ -421,9 +451,11 @@ def test_an_update_bakes_under_every_alarm_that_is_quiet() -> None:
 
 
 def test_with_several_instances_one_gets_traffic_first_and_scaling_keeps_their_number() -> None:
-    world = DeployWorld(endpoint_instance_count=3, endpoint_max_instance_count=8)
+    world = DeployWorld(endpoint_instance_count=1, endpoint_max_instance_count=8)
     world.sagemaker.package(1)
     world.deploy()
+    assert world.sagemaker.endpoint is not None
+    world.sagemaker.endpoint["ProductionVariants"][0]["DesiredInstanceCount"] = 3
     world.sagemaker.package(2)
     world.deploy()
     (update,) = world.sagemaker.updates

@@ -1,19 +1,23 @@
 import io
+import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from retraining.deployment import Decision, find_approved
+from retraining.deployment import Decision, _has_artefact, find_approved
+from retraining.endpoint import look_up
 from retraining.ledger import Ledger
 from retraining.normalization import Normalization
 from retraining.package_request import SMOKE_TESTED
-from retraining.smoke import EndpointReader, SmokeTest, smoke_test
+from retraining.smoke import MOST_SECONDS, EndpointReader, SmokeTest, required_share, smoke_test
+from retraining.storage import Bucket, StoredObject
 
 from .conftest import BUCKET, IMAGE, NOW, approved_package, client, get, png, put
 from .test_plan_training import trained
@@ -164,6 +168,32 @@ def test_a_version_without_its_artefact_cannot_be_deployed(clients: ModuleType) 
     decision = decide(clients)
     assert decision["decision"] == "unusable"
     assert f"s3://{BUCKET}/models/lost/output/model.tar.gz" in decision["why"]
+
+
+def test_an_artefact_that_may_not_be_looked_for_is_left_to_sagemaker(clients: ModuleType) -> None:
+    approved_package()
+    moved = replace(
+        clients.registry().champion(), model_data=f"s3://{BUCKET}/elsewhere/model.tar.gz"
+    )
+    assert _has_artefact(moved, clients.bucket())
+
+
+def test_a_variant_without_a_model_serves_no_package() -> None:
+    service = client("sagemaker")
+    with Stubber(service) as stub:
+        about = {"EndpointName": ENDPOINT, "EndpointArn": "arn:aws:sagemaker:::endpoint/x"}
+        times = {"CreationTime": NOW, "LastModifiedTime": NOW}
+        status = {"EndpointStatus": "InService", "EndpointConfigName": "components"}
+        stub.add_response("describe_endpoint", {**about, **times, **status})
+        config = {
+            "EndpointConfigName": "components",
+            "EndpointConfigArn": "arn:aws:sagemaker:::endpoint-config/components",
+            "ProductionVariants": [{"VariantName": "AllTraffic"}],
+            "CreationTime": NOW,
+        }
+        stub.add_response("describe_endpoint_config", config)
+        found = look_up(service, ENDPOINT)
+    assert (found.variants, found.model_name, found.package_arn) == (1, "", "")
 
 
 def test_a_raised_alarm_does_not_watch_over_the_deployment_that_may_end_it(
@@ -324,6 +354,67 @@ def test_held_out_lines_are_compared_as_the_model_learnt_them(
     assert check(Endpoint({b"image": "Caf\u00e9"}), clients)["right"] == 1
 
 
+def test_no_more_images_are_looked_for_than_are_asked(
+    clients: ModuleType, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(ledger, "plates", 1, 3)
+    trained(ledger, "meters-2", 1, 30)
+    looked: list[str] = []
+    head = Bucket.head
+
+    def counted(bucket: Bucket, key: str) -> StoredObject | None:
+        looked.append(key)
+        return head(bucket, key)
+
+    monkeypatch.setattr(Bucket, "head", counted)
+    assert check(Endpoint({}), clients)["lines"] == 20
+    assert len([key for key in looked if key.startswith("incoming/plates/")]) == 3
+    assert len(looked) == 20
+
+
+@pytest.mark.parametrize(
+    ("metadata", "share"),
+    [
+        ({"accuracy/new": "0.9000", "accuracy/golden-new": "0.1000", "accuracy/x": "?"}, 0.05),
+        ({"run_id": "base"}, 0.0),
+    ],
+)
+def test_no_more_is_asked_than_a_part_of_what_the_evaluation_measured(
+    metadata: dict[str, str], share: float
+) -> None:
+    assert required_share(metadata, 0.5) == pytest.approx(share)
+
+
+def test_a_base_model_only_has_to_answer(clients: ModuleType) -> None:
+    golden(3)
+    result = check(Endpoint({}), clients, required_share({}, 0.5))
+    assert (result["passed"], result["right"]) == (True, 0)
+
+
+def test_an_endpoint_that_never_answers_fails(clients: ModuleType) -> None:
+    golden(1)
+
+    class Silent:
+        def invoke_endpoint(self, **request: Any) -> None:
+            raise ReadTimeoutError(endpoint_url="https://runtime")
+
+    result = check(Silent(), clients)
+    assert result["passed"] is False
+    assert "did not answer in time" in result["why"]
+
+
+def test_an_endpoint_that_is_too_slow_fails(clients: ModuleType) -> None:
+    endpoint = Endpoint(golden(4))
+    clients.golden_keeper().refresh()
+    reader = EndpointReader(endpoint, ENDPOINT)  # type: ignore[arg-type]
+    moments = itertools.count(0, MOST_SECONDS // 2 + 1)
+    result = smoke_test(
+        reader, clients.bucket(), clients.ledger(), 0, Normalization(), lambda: float(next(moments))
+    )
+    assert (result["passed"], result["right"]) == (False, 1)
+    assert "too slow: 1 of 4 lines in 150 s" in result["why"]
+
+
 def test_with_nothing_to_read_an_answer_for_a_blank_image_is_enough(clients: ModuleType) -> None:
     result = check(Endpoint({}), clients)
     assert (result["passed"], result["lines"]) == (True, 0)
@@ -336,7 +427,9 @@ def test_the_handler_answers_with_plain_json(invoke: Invoke, clients: ModuleType
     clients.golden_keeper().refresh()
     with Stubber(clients.runtime()) as stub:
         stub.add_client_error("invoke_endpoint", "ModelError", "Received server error (500)")
-        result = invoke("smoke_test", {"endpoint_name": ENDPOINT, "package_arn": "arn"})
+        result = invoke(
+            "smoke_test", {"endpoint_name": ENDPOINT, "package_arn": approved_package()}
+        )
     assert (result["passed"], result["lines"]) == (False, 1)
 
 

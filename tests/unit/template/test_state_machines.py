@@ -110,3 +110,28 @@ def test_every_shard_becomes_one_request_of_the_function_that_checks_it() -> Non
     assert task["Retry"]
     # Nothing is tolerated: a shard that was not checked must not pass as checked.
     assert not {key for key in state if key.startswith("Tolerated")}
+
+
+@pytest.mark.parametrize(
+    ("served", "outcome", "reason"),
+    [
+        ({"package_arn": "arn:package/7"}, "Promoted", "Better."),
+        ({"package_arn": "arn:package/6"}, "Rejected", "rejected or replaced"),
+        ({"outcome": "Nothing approved"}, "Rejected", "rejected or replaced"),
+    ],
+)
+def test_a_run_is_promoted_only_if_its_own_version_serves(
+    served: dict[str, str], outcome: str, reason: str
+) -> None:
+    assigned = definition("retrain")["States"]["Deploy endpoint"]["Assign"]["result"]
+
+    def told(name: str) -> str:
+        expression = Jsonata(assigned[name].removeprefix("{%").removesuffix("%}"))
+        variables = expression.create_frame()
+        variables.bind("states", {"result": {"Output": served}})
+        variables.bind("package", {"package_arn": "arn:package/7"})
+        variables.bind("verdict", {"headline": "Better."})
+        return str(expression.evaluate(None, variables))
+
+    assert told("outcome") == outcome
+    assert reason in told("reason")

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from moto.events.models import EventPattern
 from samtranslator.yaml_helper import yaml_parse
 
 from retraining.normalization import Rule
 from retraining.settings import Settings
+from retraining.smoke import MOST_SECONDS
 
 ROOT = Path(__file__).resolve().parents[3]
 # Actions for which AWS knows no resource names.
@@ -285,3 +287,32 @@ def test_the_template_lets_through_every_normalisation_and_nothing_else(
     assert pattern.fullmatch("none")
     for wrong in ("", "none,spaces", "nfkc", "compose,", "compose, spaces"):
         assert not pattern.fullmatch(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "resource"),
+    [
+        ("SmokeTestFunction", "sagemaker:DescribeModelPackage", ":model-package/${Prefix}/*"),
+        ("FindOutWhyFunction", "sagemaker:ListModelPackages", ":model-package-group/${Prefix}"),
+        ("ModelExecutionRole", "cloudwatch:DescribeAlarms", ":alarm:${Prefix}-*"),
+    ],
+)
+def test_what_judges_a_deployment_may_look_at_what_it_judges_by(
+    template: dict[str, Any], name: str, action: str, resource: str
+) -> None:
+    assert any(each.endswith(resource) for each in resources_of(template, name, action))
+
+
+def test_waiting_for_spot_capacity_fits_into_a_run(template: dict[str, Any]) -> None:
+    text = (ROOT / "statemachine" / "retrain.asl.yaml").read_text(encoding="utf-8")
+    longest = int(template["Parameters"]["MaxTrainingSeconds"]["MaxValue"])
+    assert 2 * longest + 600 < yaml.safe_load(text)["TimeoutSeconds"]
+
+
+def test_the_smoke_test_is_not_cut_off_while_it_waits_for_a_last_answer(
+    template: dict[str, Any],
+) -> None:
+    text = (ROOT / "statemachine" / "deploy.asl.yaml").read_text(encoding="utf-8")
+    state = yaml.safe_load(text)["States"]["Smoke-test endpoint"]
+    timeout = template["Resources"]["SmokeTestFunction"]["Properties"]["Timeout"]
+    assert MOST_SECONDS + 2 * 70 < timeout < state["TimeoutSeconds"]

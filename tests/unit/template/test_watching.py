@@ -266,3 +266,16 @@ def test_the_announcing_function_may_do_only_what_its_code_does(template: dict[s
     look = statement(template, "TakeStockFunction", "FindActiveRun")
     (keys,) = look["Condition"].values()
     assert keys == {"dynamodb:LeadingKeys": [LOCK["pk"]]}
+
+
+def test_an_alarm_that_undoes_deployments_judges_no_handful_of_requests(
+    template: dict[str, Any],
+) -> None:
+    variables = template["Resources"]["FindApprovedFunction"]["Properties"]["Environment"]
+    rollback = re.findall(r"\w+Alarm", str(variables["Variables"]["ROLLBACK_ALARMS"]))
+    assert len(rollback) == 3
+    for name in rollback:
+        (judged,) = (
+            each for each in alarms(template)[name]["Metrics"] if each.get("ReturnData", True)
+        )
+        assert re.fullmatch(r"IF\(invocations >= 20, .+, 0\)", judged["Expression"]), name
