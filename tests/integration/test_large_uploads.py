@@ -50,7 +50,7 @@ def test_every_shard_is_checked_by_an_execution_of_its_own(
 ) -> None:
     stack = small_functions
     folder = tmp_path_factory.mktemp("data") / "plain"
-    write_folder(folder, plain, {"train": 35, "val": 10}, seed=1)
+    write_folder(folder, plain, {"train": 35, "val": 20}, seed=1)
     for path in sorted(folder.rglob("*.*")):
         key = f"incoming/plain/{path.relative_to(folder).as_posix()}"
         stack.s3.upload_file(str(path), stack.outputs["BucketName"], key)
@@ -62,15 +62,15 @@ def test_every_shard_is_checked_by_an_execution_of_its_own(
     assert "No approved model" in run["cause"]
     root = f"s3://{stack.outputs['BucketName']}/runs/{run['name']}"
     shards = stack.read_json(f"{root}/images/shards.json")
-    assert shards == ["00000", "00001", "00002", "00003", "00004"]
+    assert shards == ["00000", "00001", "00002", "00003", "00004", "00005"]
     checked = [
         json.loads(row)
         for each in shards
         for row in stack.read_text(f"{root}/images/{each}.checked.jsonl").splitlines()
     ]
-    assert len(checked) == 45
+    assert len(checked) == 55
     report = stack.read_json(f"{root}/validation.json")
-    assert (report["train_lines"], report["holdout_lines"]) == (35, 10)
+    assert (report["train_lines"], report["holdout_lines"]) == (35, 20)
     assert len(stack.read_text(f"{root}/datasets/plain/train.txt").splitlines()) == 35
     history = stack.stepfunctions.get_execution_history(executionArn=run["executionArn"])["events"]
     kinds = [each["type"] for each in history]

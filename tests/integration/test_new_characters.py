@@ -143,7 +143,7 @@ def test_the_next_drop_starts_from_the_grown_dictionary(
 ) -> None:
     folder = tmp_path / "more-serials"
     write_texts(
-        folder, plain, {"train": labelled(24, seed=16), "val": labelled(12, seed=17)}, seed=18
+        folder, plain, {"train": labelled(24, seed=16), "val": labelled(24, seed=17)}, seed=18
     )
 
     second = dropped(cloud, folder)
