@@ -78,7 +78,7 @@ def model(
         # well it reads them does not matter here.
         taught = data.train("cyrillic", 40, 1)
         workspace = tmp_path_factory.mktemp("job")
-        given = {"epochs": 1, "generic_lines": 20, "practice_lines": 0}
+        given = {"recipe": "head", "epochs": 1, "generic_lines": 20, "practice_lines": 0}
         directory = jobs.train(workspace, base, data.directory, taught, given).model
     cache = tmp_path_factory.mktemp("readings")
     # PaddleOCR leaves characters out of a label that the dictionary lacks, and compares the rest.
