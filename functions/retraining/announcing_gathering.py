@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from retraining import announcing_links as links
-from retraining import s3_layout
+from retraining import names, s3_layout
 from retraining.announcing_facts import Facts, Slice
 from retraining.announcing_next_steps import after_deployment, after_run, version_of
 from retraining.announcing_request import Request, Validation
@@ -61,7 +61,7 @@ def gather(request: Request, bucket: Bucket, now: datetime) -> Facts:
 def _run_of(request: Request) -> str:
     """Tell the run id; who starts an execution by hand may have given anything as one."""
     plain = _RUN_ID.fullmatch(request.run_id)
-    return request.run_id if plain else request.execution_arn.rpartition(":")[2]
+    return request.run_id if plain else names.run_of_execution(request.execution_arn)
 
 
 def _deployment(request: Request, now: datetime) -> Facts:
@@ -75,7 +75,7 @@ def _deployment(request: Request, now: datetime) -> Facts:
         execution_arn=request.execution_arn,
         started_at=request.started_at,
         ended_at=now,
-        part_of_run=request.part_of_run.rpartition(":")[2],
+        part_of_run=names.run_of_execution(request.part_of_run),
         endpoint_name=result.endpoint_name,
         package_arn=result.package_arn,
         version=version,

@@ -103,13 +103,7 @@ def _images(count: int, seed: int) -> Counter[object]:
 def _requests(count: int, seed: int) -> Counter[object]:
     outcomes: Counter[object] = Counter()
 
-    @given(
-        content_type=inputs.CONTENT_TYPES,
-        attributes=inputs.ATTRIBUTES,
-        query=inputs.QUERIES,
-        accept=inputs.ACCEPTS,
-        body=inputs.bodies(),
-    )
+    @given(**inputs.request_parts())
     def test(
         content_type: str, attributes: str, query: dict[str, str], accept: str, body: bytes
     ) -> None:
@@ -126,13 +120,7 @@ def _over_http(server: ServeProcess, count: int, seed: int) -> Counter[object]:
     statuses: Counter[object] = Counter()
     connection = http.client.HTTPConnection(*_address(server), timeout=_MOST_SECONDS)
 
-    @given(
-        content_type=inputs.CONTENT_TYPES,
-        attributes=inputs.ATTRIBUTES,
-        query=inputs.QUERIES,
-        accept=inputs.ACCEPTS,
-        body=inputs.bodies(),
-    )
+    @given(**inputs.request_parts())
     def test(
         content_type: str, attributes: str, query: dict[str, str], accept: str, body: bytes
     ) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import struct
 from functools import cache
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -136,6 +137,17 @@ QUERIES = _GOOD | _GOOD | st.dictionaries(_OPTION, _VALUE, max_size=3)
 ACCEPTS = st.sampled_from(
     ["", "*/*", "application/json", "application/jsonlines", "image/png", "a;q=b,,;", "*/*;q=0"]
 )
+
+
+def request_parts() -> dict[str, st.SearchStrategy[Any]]:
+    """Give what a request is made of, by the names that the properties take."""
+    return {
+        "content_type": CONTENT_TYPES,
+        "attributes": ATTRIBUTES,
+        "query": QUERIES,
+        "accept": ACCEPTS,
+        "body": bodies(),
+    }
 
 
 @st.composite

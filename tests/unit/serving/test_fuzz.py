@@ -22,12 +22,6 @@ def test_every_good_image_is_decoded():
 
 
 @few
-@given(
-    content_type=inputs.CONTENT_TYPES,
-    attributes=inputs.ATTRIBUTES,
-    query=inputs.QUERIES,
-    accept=inputs.ACCEPTS,
-    body=inputs.bodies(),
-)
+@given(**inputs.request_parts())
 def test_any_request_is_understood_or_refused(content_type, attributes, query, accept, body):
     properties.request_is_understood_or_refused(content_type, attributes, query, accept, body)
