@@ -113,11 +113,17 @@ def _stopping(bus: EventBus) -> Callable[[Any], Any]:
 
 
 def _has_begun(worker: Moto) -> bool:
-    """Wait until the worker can be stopped: while it reads the definition it cannot."""
+    """Wait until the worker can be stopped: before its first state is chosen it cannot."""
     deadline = time.monotonic() + _BEGIN_SECONDS
-    while worker.env is None and time.monotonic() < deadline:
+    while not _is_stoppable(worker) and time.monotonic() < deadline:
         time.sleep(_BEGIN_POLL_SECONDS)
-    return worker.env is not None
+    return _is_stoppable(worker)
+
+
+def _is_stoppable(worker: Moto) -> bool:
+    # moto makes the environment first and its state when it enters the program; a stop between
+    # the two is silently ignored.
+    return worker.env is not None and worker.env.program_state() is not None
 
 
 def _describe_execution(self: Moto) -> Moto:

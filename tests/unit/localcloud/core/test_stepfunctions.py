@@ -273,14 +273,20 @@ def test_an_execution_that_is_stopped_in_its_first_moment_does_nothing_more(clou
         f"Step {number}": {"Type": "Pass", "Next": f"Step {number + 1}"} for number in range(99)
     }
     late = jsonata("Step 0", **many, **{"Step 99": {"Type": "Wait", "Seconds": 1, "End": True}})
-    arn = stepfunctions.start_execution(stateMachineArn=_create(cloud, late))["executionArn"]
+    machine = _create(cloud, late)
+    stopped = []
+    for delay in range(8):
+        arn = stepfunctions.start_execution(stateMachineArn=machine)["executionArn"]
+        time.sleep(delay / 10)
+        stepfunctions.stop_execution(executionArn=arn)
+        stopped.append(arn)
 
-    stepfunctions.stop_execution(executionArn=arn)
     time.sleep(2)
 
-    events = stepfunctions.get_execution_history(executionArn=arn)["events"]
-    assert "WaitStateExited" not in [each["type"] for each in events]
-    assert cloud.finished(arn)["status"] == "ABORTED"
+    for arn in stopped:
+        events = stepfunctions.get_execution_history(executionArn=arn)["events"]
+        assert "WaitStateExited" not in [each["type"] for each in events]
+        assert cloud.finished(arn)["status"] == "ABORTED"
 
 
 def test_stopping_an_execution_ends_it_at_once_with_the_given_words(cloud: Cloud) -> None:
