@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from retraining import names
 from retraining.endpoint import is_missing
+from retraining.protection import network_identity
 from retraining.registry import Registry
 from retraining.settings import Settings
 
@@ -34,7 +35,7 @@ def clean_up(
     configs = _configs(client, settings.prefix)
     old_configs = _old(configs, in_use, settings.keep_deployments, now)
     kept = in_use | (configs.keys() - set(old_configs))
-    needed = {*_models_of(client, kept), _champions_model(registry, settings.prefix)}
+    needed = {*_models_of(client, kept), _champions_model(registry, settings)}
     models = _models(client, settings.prefix)
     old_models = _old(models, needed, settings.keep_deployments, now)
     # Configurations first: one without its model would break whoever took it up again.
@@ -97,11 +98,17 @@ def _models_of(client: "SageMakerClient", configs: Iterable[str]) -> Iterator[st
         yield from (each.get("ModelName", "") for each in variants)
 
 
-def _champions_model(registry: Registry, prefix: str) -> str:
+def _champions_model(registry: Registry, settings: Settings) -> str:
     champion = registry.latest_approved()
     if champion is None:
         return ""
-    return names.model(prefix, champion.version, champion.arn, champion.created_at)
+    return names.model(
+        settings.prefix,
+        champion.version,
+        champion.arn,
+        champion.created_at,
+        network_identity(settings),
+    )
 
 
 def _delete_config(client: "SageMakerClient", name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from retraining import names
 from retraining.endpoint import FAILED, IN_SERVICE, Endpoint, look_up
 from retraining.package_request import SMOKE_TESTED
+from retraining.protection import endpoint_options, network, network_identity
 from retraining.registry import Package, Registry
 from retraining.settings import Settings
 from retraining.storage import Bucket
@@ -28,6 +29,8 @@ class Decision(TypedDict):
 
     ``previous_config`` is what the endpoint goes back to when the deployment fails; ``notice`` is
     a sentence about what somebody else did to the endpoint, with a space behind it.
+    ``model_options`` and ``config_options`` are what the parameters add to the requests that make a
+    model and a configuration.
     """
 
     decision: str
@@ -39,6 +42,8 @@ class Decision(TypedDict):
     endpoint_name: str
     endpoint_exists: bool
     endpoint_status: str
+    model_options: dict[str, Any]
+    config_options: dict[str, Any]
     update_policy: dict[str, Any]
     keep_instance_count: bool
     smoke_tested: bool
@@ -68,6 +73,8 @@ def find_approved(
         "endpoint_name": settings.endpoint_name,
         "endpoint_exists": endpoint.exists,
         "endpoint_status": endpoint.status,
+        "model_options": network(settings),
+        "config_options": endpoint_options(settings),
         "update_policy": {},
         "keep_instance_count": settings.endpoint_max_instance_count > 0,
         "smoke_tested": False,
@@ -77,7 +84,9 @@ def find_approved(
     if package is None:
         return decision
     prefix = settings.prefix
-    model = names.model(prefix, package.version, package.arn, package.created_at)
+    model = names.model(
+        prefix, package.version, package.arn, package.created_at, network_identity(settings)
+    )
     decision["package_arn"] = package.arn
     decision["package_version"] = package.version
     decision["model_name"] = model
@@ -142,6 +151,13 @@ def _differs(endpoint: Endpoint, settings: Settings) -> str:
     scales = settings.endpoint_max_instance_count > 0
     if not scales and endpoint.instances != settings.endpoint_instance_count:
         return f"on {endpoint.instances} instances instead of {settings.endpoint_instance_count}"
+    if endpoint.volume_key != endpoint_options(settings).get("KmsKeyId", ""):
+        return "with another key for its volumes"
+    if endpoint.capture_percent != settings.data_capture_percent:
+        return (
+            f"with {endpoint.capture_percent} % of its requests captured instead of "
+            f"{settings.data_capture_percent} %"
+        )
     return ""
 
 

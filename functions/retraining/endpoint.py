@@ -1,13 +1,17 @@
 """Looks at the endpoint: what it does, what it serves, and since when something is wrong."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
-    from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
+    from mypy_boto3_sagemaker.type_defs import (
+        DescribeEndpointConfigOutputTypeDef,
+        DescribeEndpointOutputTypeDef,
+    )
 
 IN_SERVICE, FAILED = "InService", "Failed"
 # Nothing can be done with an endpoint in one of these but to wait.
@@ -18,7 +22,8 @@ BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Dele
 class Endpoint:
     """The endpoint as it is; all texts are "" where there is nothing to tell.
 
-    ``package_arn`` is "" when the model is of no package, ``instances`` is 0 when unknown.
+    ``package_arn`` is "" when the model is of no package, ``instances`` is 0 when unknown,
+    ``capture_percent`` is 0 when nothing is captured.
     """
 
     status: str
@@ -29,6 +34,8 @@ class Endpoint:
     instance_type: str = ""
     instances: int = 0
     variants: int = 0
+    volume_key: str = ""
+    capture_percent: int = 0
 
     @property
     def exists(self) -> bool:
@@ -53,10 +60,11 @@ def look_up(client: "SageMakerClient", name: str) -> Endpoint:
             return NO_ENDPOINT
         raise
     config = found.get("EndpointConfigName", "")
-    model, instance_type, variants = "", "", 0
+    model, instance_type, variants, key, captured = "", "", 0, "", 0
     try:
         described = client.describe_endpoint_config(EndpointConfigName=config)
         variants = len(described["ProductionVariants"])
+        key, captured = described.get("KmsKeyId", ""), _capture_percent(described)
         model = described["ProductionVariants"][0].get("ModelName", "")
         instance_type = described["ProductionVariants"][0].get("InstanceType", "")
         # A variant of inference components has no model of its own.
@@ -75,6 +83,8 @@ def look_up(client: "SageMakerClient", name: str) -> Endpoint:
         instance_type=instance_type,
         instances=_instances(found),
         variants=variants,
+        volume_key=key,
+        capture_percent=captured,
     )
 
 
@@ -89,6 +99,11 @@ def is_missing(error: ClientError) -> bool:
 def _instances(found: "DescribeEndpointOutputTypeDef") -> int:
     variants = found.get("ProductionVariants", [])
     return variants[0].get("DesiredInstanceCount", 0) if variants else 0
+
+
+def _capture_percent(config: "DescribeEndpointConfigOutputTypeDef") -> int:
+    capture: Mapping[str, Any] = config.get("DataCaptureConfig", {})
+    return int(capture["InitialSamplingPercentage"]) if capture.get("EnableCapture") else 0
 
 
 def _package_of(client: "SageMakerClient", model: str) -> str:

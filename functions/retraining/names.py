@@ -38,13 +38,13 @@ def evaluation_job(prefix: str, run: str) -> str:
     return f"{prefix}-{run}-evaluate"
 
 
-def model(prefix: str, version: int, package_arn: str, created: datetime) -> str:
-    """Name the SageMaker model of a package.
+def model(prefix: str, version: int, package_arn: str, created: datetime, network: str = "") -> str:
+    """Name the SageMaker model of a package in a network ("" for SageMaker's own).
 
     The creation time is part of the hash: a group that was deleted and made again counts its
     versions from 1, and its packages must not be taken for the old ones.
     """
-    identity = f"{package_arn}{created.astimezone(UTC).isoformat()}"
+    identity = f"{package_arn}{created.astimezone(UTC).isoformat()}{network}"
     return f"{_version(prefix, version)}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
 

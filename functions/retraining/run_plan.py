@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from retraining import names, s3_layout
 from retraining.golden import load_golden_sets
@@ -19,6 +19,7 @@ from retraining.planning import (
     most_slice_lines,
     replay_ratio,
 )
+from retraining.protection import job_volume_key, network, output_key
 from retraining.registry import Package, Registry
 from retraining.settings import Settings
 from retraining.storage import Bucket, NoSuchObjectError
@@ -27,7 +28,11 @@ _LONGEST_HYPERPARAMETER = 2500
 
 
 class Planned(TypedDict):
-    """What the state machine needs to start the jobs; the whole plan lies at ``plan``."""
+    """What the state machine needs to start the jobs; the whole plan lies at ``plan``.
+
+    ``network``, ``output_key`` and the volumes are parts of the jobs' requests, empty where the
+    parameters ask for nothing.
+    """
 
     champion_package_arn: str
     champion_model_data: str
@@ -40,6 +45,10 @@ class Planned(TypedDict):
     evaluation_manifest_uri: str
     evaluation_output_uri: str
     checkpoints_uri: str
+    network: dict[str, Any]
+    output_key: dict[str, str]
+    training_volume: dict[str, str]
+    evaluation_volume: dict[str, str]
     plan: str
     new_lines: int
     replay_lines: int
@@ -168,6 +177,12 @@ class Planner:
             "evaluation_manifest_uri": uri(s3_layout.evaluation_manifest(run_id)),
             "evaluation_output_uri": uri(s3_layout.evaluation_output(run_id)),
             "checkpoints_uri": uri(s3_layout.checkpoints(run_id)),
+            "network": network(self.settings),
+            "output_key": output_key(self.settings),
+            "training_volume": job_volume_key(self.settings, self.settings.training_instance_type),
+            "evaluation_volume": job_volume_key(
+                self.settings, self.settings.evaluation_instance_type
+            ),
             "plan": uri(s3_layout.plan(run_id)),
             "new_lines": lines.count(TRAIN) + lines.count(DEV),
             "replay_lines": lines.count(REPLAY),

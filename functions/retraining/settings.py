@@ -36,6 +36,11 @@ def _words(given: object) -> object:
     return given.split() if isinstance(given, str) else given
 
 
+def _comma_separated(given: object) -> object:
+    return tuple(filter(None, given.split(","))) if isinstance(given, str) else given
+
+
+CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 Percent = Annotated[int, Field(ge=1, le=50)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -92,6 +97,12 @@ class Settings(BaseModel):
     bake_seconds: Annotated[int, Field(ge=0)] = 120
     rollback_alarms: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     keep_deployments: Annotated[int, Field(ge=2)] = 5
+    training_instance_type: str = ""
+    evaluation_instance_type: str = ""
+    kms_key_arn: str = ""
+    vpc_subnet_ids: CommaSeparated = ()
+    vpc_security_group_ids: CommaSeparated = ()
+    data_capture_percent: Annotated[int, Field(ge=0, le=100)] = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

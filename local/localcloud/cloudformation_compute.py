@@ -133,6 +133,19 @@ def _create_role(order: Order) -> Created:
     return Created(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
 
 
+def _create_policy(order: Order) -> Created:
+    properties = order.properties
+    for role in properties["Roles"]:
+        order.call(
+            "iam",
+            "PutRolePolicy",
+            RoleName=role,
+            PolicyName=properties["PolicyName"],
+            PolicyDocument=json.dumps(properties["PolicyDocument"]),
+        )
+    return Created(order.generated_name)
+
+
 def _create_model_package_group(order: Order) -> Created:
     answer = order.call("sagemaker", "CreateModelPackageGroup", **order.properties)
     arn = answer["ModelPackageGroupArn"]
@@ -215,6 +228,9 @@ TYPES = (
             }
         ),
         _create_role,
+    ),
+    ResourceType(
+        "AWS::IAM::Policy", frozenset({"PolicyDocument", "PolicyName", "Roles"}), _create_policy
     ),
     ResourceType(
         "AWS::SageMaker::ModelPackageGroup",

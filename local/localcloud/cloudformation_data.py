@@ -109,7 +109,9 @@ def _create_table(order: Order) -> Created:
         if key in properties
     }
     if "SSESpecification" in properties:
-        arguments["SSESpecification"] = {"Enabled": properties["SSESpecification"]["SSEEnabled"]}
+        arguments["SSESpecification"] = {
+            _sse_name(key): value for key, value in properties["SSESpecification"].items()
+        }
     table = order.call("dynamodb", "CreateTable", TableName=name, **arguments)
     if "PointInTimeRecoverySpecification" in properties:
         order.call(
@@ -128,9 +130,15 @@ def _create_table(order: Order) -> Created:
     return Created(name, {"Arn": table["TableDescription"]["TableArn"]})
 
 
+def _sse_name(key: str) -> str:
+    return {"SSEEnabled": "Enabled"}.get(key, key)
+
+
 def _create_log_group(order: Order) -> Created:
     name = str(order.properties.get("LogGroupName", order.generated_name))
-    order.call("logs", "CreateLogGroup", logGroupName=name)
+    key = order.properties.get("KmsKeyId")
+    encryption = {} if key is None else {"kmsKeyId": key}
+    order.call("logs", "CreateLogGroup", logGroupName=name, **encryption)
     days = order.properties.get("RetentionInDays")
     if days is not None:
         order.call("logs", "PutRetentionPolicy", logGroupName=name, retentionInDays=days)
@@ -175,6 +183,8 @@ TYPES = (
         _create_table,
     ),
     ResourceType(
-        "AWS::Logs::LogGroup", frozenset({"LogGroupName", "RetentionInDays"}), _create_log_group
+        "AWS::Logs::LogGroup",
+        frozenset({"KmsKeyId", "LogGroupName", "RetentionInDays"}),
+        _create_log_group,
     ),
 )

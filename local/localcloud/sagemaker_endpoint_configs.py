@@ -106,8 +106,6 @@ def _unsupported(request: Parameters) -> Iterator[str]:
         yield "asynchronous inference"
     if request.get("ShadowProductionVariants"):
         yield "shadow variants"
-    if request.get("DataCaptureConfig", {}).get("EnableCapture"):
-        yield "data capture"
     if "ExplainerConfig" in request:
         yield "explainers"
     if len(request["ProductionVariants"]) != 1:

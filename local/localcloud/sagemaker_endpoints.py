@@ -240,6 +240,7 @@ class Endpoints:
             startup_seconds=variant.get(
                 "ContainerStartupHealthCheckTimeoutInSeconds", _STARTUP_SECONDS
             ),
+            capture=config.request.get("DataCaptureConfig", {}),
         )
         return Server(self._context, self._clients, self._transfer, plan)
 

@@ -10,6 +10,7 @@ from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model
 from localcloud.clients import Clients
 from localcloud.context import CloudContext
 from localcloud.sagemaker_api import refuse_what_moto_pretends, serve
+from localcloud.sagemaker_capture import Capture
 from localcloud.sagemaker_endpoint_configs import EndpointConfigs
 from localcloud.sagemaker_endpoints import Endpoints
 from localcloud.sagemaker_events import StateChanges
@@ -42,7 +43,7 @@ def install(context: CloudContext) -> Callable[[], None]:
     serve(Tags([part.resources for part in parts]).operations())
     refuse_what_moto_pretends()
     _refuse_in_templates()
-    Runtime(context, endpoints).install()
+    Runtime(context, endpoints, Capture(clients)).install()
     return endpoints.close
 
 

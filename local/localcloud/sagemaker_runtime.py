@@ -17,6 +17,7 @@ from typing import Protocol
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from localcloud.context import CloudContext
+from localcloud.sagemaker_capture import Capture, Message
 from localcloud.sagemaker_endpoints import Endpoints
 
 _TIMEOUT_SECONDS = 60.0
@@ -45,8 +46,9 @@ class _ContainerAnswer:
 class Runtime:
     """Hands invocations to the endpoints' servers."""
 
-    def __init__(self, context: CloudContext, endpoints: Endpoints) -> None:
-        """Serve the endpoints of ``context``."""
+    def __init__(self, context: CloudContext, endpoints: Endpoints, capture: Capture) -> None:
+        """Serve the endpoints of ``context``; ``capture`` keeps what they are to keep."""
+        self._capture = capture
         self._context = context
         self._endpoints = endpoints
 
@@ -83,6 +85,13 @@ class Runtime:
             "Content-Type": answer.headers.get("content-type", "application/octet-stream"),
             "x-Amzn-Invoked-Production-Variant": server.plan.variant,
         }
+        self._capture.keep(
+            server.plan.capture,
+            name,
+            server.plan.variant,
+            Message(headers.get("Content-Type", "application/octet-stream"), body),
+            Message(answered["Content-Type"], answer.body),
+        )
         attributes = answer.headers.get(_CUSTOM_ATTRIBUTES.lower())
         if attributes is not None:
             answered[_CUSTOM_ATTRIBUTES] = attributes

@@ -11,8 +11,10 @@ import shutil
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from localcloud.clients import Clients
 from localcloud.context import CloudContext
@@ -46,6 +48,7 @@ class ServerPlan:
     log_group: str
     log_stream: str
     startup_seconds: float
+    capture: Mapping[str, Any]
 
 
 class Server:

@@ -468,3 +468,36 @@ def test_with_several_instances_one_gets_traffic_first_and_scaling_keeps_their_n
 def test_the_machine_is_told_what_it_asks_for() -> None:
     asked = {"smoke_tested", "update_policy", "keep_instance_count", "previous_config", "notice"}
     assert asked <= set(Decision.__annotations__)
+
+
+NETWORK = {"vpc_subnet_ids": ("subnet-1",), "vpc_security_group_ids": ("sg-1",)}
+
+
+def test_another_network_is_another_model_of_the_same_version() -> None:
+    world = DeployWorld()
+    world.sagemaker.package(1, tested=True)
+    world.deploy()
+    (first,) = world.sagemaker.models
+    world.settings = world.settings.model_copy(update=NETWORK)
+
+    assert world.deploy().output["outcome"] == "Serving"
+
+    (second,) = set(world.sagemaker.models) - {first}
+    assert world.sagemaker.models[second]["VpcConfig"]["Subnets"] == ["subnet-1"]
+    assert "VpcConfig" not in world.sagemaker.models[first]
+    assert world.sagemaker.served == 1
+    assert world.deploy().output["outcome"] == "Already serving"
+
+
+def test_a_changed_share_of_captured_requests_changes_the_endpoint_once() -> None:
+    world = DeployWorld()
+    world.sagemaker.package(1, tested=True)
+    world.deploy()
+    world.settings = world.settings.model_copy(update={"data_capture_percent": 10})
+
+    ended = world.deploy()
+
+    assert "0 % of its requests captured instead of 10 %" in ended.output["reason"]
+    capture = list(world.sagemaker.configs.values())[-1]["DataCaptureConfig"]
+    assert capture["InitialSamplingPercentage"] == 10
+    assert world.deploy().output["outcome"] == "Already serving"

@@ -18,6 +18,11 @@ from retraining.smoke import MOST_SECONDS
 ROOT = Path(__file__).resolve().parents[3]
 # Actions for which AWS knows no resource names.
 NAMELESS = {
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
     "ecr:GetAuthorizationToken",
     "application-autoscaling:DescribeScalableTargets",
     "cloudwatch:PutMetricData",
@@ -49,7 +54,8 @@ def event(name: str) -> dict[str, Any]:
 def statements(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, resource in template["Resources"].items():
         properties = resource["Properties"]
-        for policy in properties.get("Policies", []):
+        own = [properties] if resource["Type"] == "AWS::IAM::Policy" else []
+        for policy in [*properties.get("Policies", []), *own]:
             document = policy.get("PolicyDocument", policy)
             for statement in document["Statement"]:
                 _, given, _ = statement.get("Fn::If", ("always", statement, None))

@@ -235,7 +235,7 @@ def test_messages_of_alarms_can_be_encrypted_and_published(template: dict[str, A
     key = template["Resources"]["TopicKey"]["Properties"]["KeyPolicy"]["Statement"]
     (use,) = [each for each in key if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
     assert set(use["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey"}
-    (publish,) = template["Resources"]["TopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    publish, _ = template["Resources"]["TopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert publish["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert publish["Action"] == "sns:Publish"
     pattern = publish["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"]
@@ -245,7 +245,9 @@ def test_messages_of_alarms_can_be_encrypted_and_published(template: dict[str, A
 def test_a_topic_without_a_key_of_its_own_has_none(template: dict[str, Any]) -> None:
     # With the key of alias/aws/sns no alarm could publish.
     topic = template["Resources"]["Topic"]["Properties"]
-    condition, own, otherwise = topic["KmsMasterKeyId"]["Fn::If"]
+    has_key, given, made = topic["KmsMasterKeyId"]["Fn::If"]
+    assert (has_key, given) == ("HasKey", {"Ref": "KmsKeyArn"})
+    condition, own, otherwise = made["Fn::If"]
     assert condition == template["Resources"]["TopicKey"]["Condition"]
     assert own == {"Fn::GetAtt": ["TopicKey", "Arn"]}
     assert otherwise == {"Ref": "AWS::NoValue"}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from .harness import IMAGE, ROLE, Cloud, unique
+from .harness import BUCKET, IMAGE, ROLE, Cloud, unique
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +104,36 @@ def test_too_large_body_is_refused(cloud: Cloud, endpoint: str) -> None:
     with pytest.raises(ClientError, match="HTTP content length exceeded") as caught:
         invoke(cloud, endpoint, Body=b"x" * 6_291_457)
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+def test_captured_requests_lie_with_their_answers_where_the_configuration_says(
+    cloud: Cloud,
+) -> None:
+    name = unique("captured")
+    container = {"Image": IMAGE, "ModelDataUrl": cloud.put_model("first")}
+    cloud.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1}
+    cloud.sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[{**variant, "InstanceType": "ml.m5.large"}],
+        DataCaptureConfig={
+            "EnableCapture": True,
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": f"s3://{BUCKET}/captured",
+            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+            "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
+        },
+    )
+    cloud.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    cloud.sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+
+    invoke(cloud, name, Body=b"abc", ContentType="image/png", Accept="application/json")
+
+    s3, prefix = cloud.client("s3"), f"captured/{name}/AllTraffic/"
+    (key,) = [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]]
+    line = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    given, answered = line["captureData"]["endpointInput"], line["captureData"]["endpointOutput"]
+    assert (given["encoding"], given["data"]) == ("BASE64", "YWJj")
+    assert (answered["encoding"], answered["data"]) == ("JSON", "cba")
