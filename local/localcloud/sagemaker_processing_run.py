@@ -8,7 +8,6 @@ uploads the outputs (at the end, or all along in Continuous mode) and reports
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,6 @@ from pathlib import Path
 
 from localcloud.clients import Clients
 from localcloud.context import CloudContext, LocalImage
-from localcloud.processes import CloudClosingError
 from localcloud.sagemaker_api import Document
 from localcloud.sagemaker_containers import (
     Container,
@@ -33,7 +31,6 @@ from localcloud.sagemaker_processing_job import ProcessingJob
 from localcloud.sagemaker_storage import S3Location
 from localcloud.sagemaker_transfer import DirectorySync, Transfer, files_below
 
-_log = logging.getLogger(__name__)
 _MESSAGE_CHARACTERS = 1024
 _HOST = "localhost"
 
@@ -58,18 +55,7 @@ class ProcessingRun:
         self._base = context.home / "sagemaker" / "processing" / job.name
 
     def execute(self) -> None:
-        """Do everything; whatever goes wrong becomes the job's FailureReason."""
-        try:
-            self._execute()
-        except JobInputError as error:
-            self._fail(f"ClientError: {error}")
-        except CloudClosingError as error:
-            self._fail(f"InternalServerError: {error}")
-        except Exception as error:
-            _log.exception("Processing job %s met an internal error.", self._job.name)
-            self._fail(f"InternalServerError: We encountered an internal error: {error!r}")
-
-    def _execute(self) -> None:
+        """Do everything; raises JobInputError for data or an image that cannot be used."""
         image = image_of(self._context, self._job.request["AppSpecification"]["ImageUri"])
         fresh_directory(self._base)
         self._write_configuration()
@@ -88,9 +74,6 @@ class ProcessingRun:
         else:
             self._upload()
             self._job.end("Completed", exit_message=message)
-
-    def _fail(self, reason: str) -> None:
-        self._job.end("Failed", exit_message=None, failure=reason)
 
     def _write_configuration(self) -> None:
         config = self._base / "config"

@@ -8,109 +8,54 @@ through AWS's statuses; the work itself is in ``sagemaker_training_run``.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localcloud.clients import Clients
-from localcloud.context import CloudContext
-from localcloud.sagemaker_api import Document, Operation, Parameters
-from localcloud.sagemaker_errors import JobInputError, RequestInvalidError, ResourceInUseError
-from localcloud.sagemaker_events import StateChanges, tags_of
-from localcloud.sagemaker_listing import list_page
-from localcloud.sagemaker_names import ArnMaker
+from localcloud.sagemaker_api import Parameters
+from localcloud.sagemaker_errors import JobInputError, RequestInvalidError
+from localcloud.sagemaker_jobs import Jobs
 from localcloud.sagemaker_training_job import TrainingJob
-from localcloud.sagemaker_training_run import STOP_GRACE_SECONDS, TrainingRun
-from localcloud.sagemaker_transfer import Transfer
+from localcloud.sagemaker_training_run import TrainingRun
 
 
-class TrainingJobs:
+class TrainingJobs(Jobs[TrainingJob]):
     """All training jobs of this cloud."""
 
-    def __init__(
-        self,
-        context: CloudContext,
-        clients: Clients,
-        events: StateChanges,
-        *,
-        stop_grace_seconds: float = STOP_GRACE_SECONDS,
-    ) -> None:
-        """Start empty; ``stop_grace_seconds`` lie between SIGTERM and SIGKILL."""
-        self._context = context
-        self._clients = clients
-        self._events = events
-        self._arns = ArnMaker.of(context)
-        self._transfer = Transfer(context, clients)
-        self._stop_grace_seconds = stop_grace_seconds
-        self._jobs: dict[str, TrainingJob] = {}
-        self._lock = threading.Lock()
+    kind = TrainingJob.kind
 
-    def operations(self) -> Mapping[str, Operation]:
-        """Return the operations by their API names."""
-        return {
-            "CreateTrainingJob": self.create,
-            "DescribeTrainingJob": self.describe,
-            "ListTrainingJobs": self.list_jobs,
-            "StopTrainingJob": self.stop,
-        }
+    def unsupported(self, request: Parameters) -> Iterator[str]:
+        """Name what a request wants that cannot be done here."""
+        return _unsupported(request)
 
-    def resources(self) -> Iterator[TrainingJob]:
-        """Return everything that can be tagged."""
-        return iter(list(self._jobs.values()))
-
-    def create(self, request: Parameters) -> Document:
-        """Start a job.
-
-        Raises ResourceInUseError for a name already used, RequestInvalidError for what AWS
-        refuses and for what cannot be run here.
-        """
-        _refuse_unsupported(request)
+    def check(self, request: Parameters) -> None:
+        """Raise RequestInvalidError for what AWS refuses before it takes a job."""
         _check_semantics(request)
         self._check_inputs(request)
-        name = request["TrainingJobName"]
-        with self._lock:
-            if name in self._jobs:
-                raise ResourceInUseError(
-                    "Training job names must be unique within an AWS account and region, and a "
-                    f"training job with this name already exists ({self._jobs[name].arn})"
-                )
-            job = TrainingJob(request, self._arns.make("training-job", name), self._announce)
-            self._jobs[name] = job
+
+    def new_job(self, request: Parameters, arn: str) -> TrainingJob:
+        """Make the job of a request."""
+        return TrainingJob(request, arn, self.announce)
+
+    def begin(self, job: TrainingJob) -> None:
+        """Enter the first phase, which is announced."""
         job.enter("Starting", "Starting the training job")
-        run = TrainingRun(
+
+    def work(self, job: TrainingJob) -> None:
+        """Train, to the job's last status."""
+        TrainingRun(
             self._context, self._clients, self._transfer, job, self._stop_grace_seconds
+        ).execute()
+
+    def name_taken(self, arn: str) -> str:
+        """Say, as AWS does, that there is a job of that name."""
+        return (
+            "Training job names must be unique within an AWS account and region, and a training "
+            f"job with this name already exists ({arn})"
         )
-        threading.Thread(target=run.execute, name=f"training {name}", daemon=True).start()
-        return {"TrainingJobArn": job.arn}
 
-    def describe(self, request: Parameters) -> Document:
-        """Return a job's state; raises RequestInvalidError when there is none."""
-        return self._job(request).describe()
-
-    def list_jobs(self, request: Parameters) -> Document:
-        """Return a page of job summaries."""
-        page, token = list_page(self._jobs.values(), request)
-        return {"TrainingJobSummaries": [job.summary() for job in page], "NextToken": token}
-
-    def stop(self, request: Parameters) -> None:
-        """Ask a running job to stop; raises RequestInvalidError when it is not running."""
-        job = self._job(request)
-        if not job.request_stop():
-            raise RequestInvalidError(
-                f"The request was rejected because the training job is in status {job.status}."
-            )
-
-    def _job(self, request: Parameters) -> TrainingJob:
-        job = self._jobs.get(request["TrainingJobName"])
-        if job is None:
-            raise RequestInvalidError("Requested resource not found.")
-        return job
-
-    def _announce(self, job: TrainingJob) -> None:
-        tags = tags_of(job.tags)
-        self._events.announce(
-            "Training Job State Change", job.arn, {**job.describe(), "Tags": tags}
-        )
+    def not_found(self, name: str) -> Exception:
+        """Return the error AWS answers with when there is no job of that name."""
+        return RequestInvalidError("Requested resource not found.")
 
     def _check_inputs(self, request: Parameters) -> None:
         """AWS looks for the data before it accepts the job."""
@@ -150,11 +95,6 @@ def _check_semantics(request: Parameters) -> None:
             raise RequestInvalidError(
                 f"The regex of metric {metric['Name']} is invalid: {error}."
             ) from error
-
-
-def _refuse_unsupported(request: Parameters) -> None:
-    for reason in _unsupported(request):
-        raise RequestInvalidError(f"The local cloud does not support {reason}.")
 
 
 def _unsupported(request: Parameters) -> Iterator[str]:

@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 from collections.abc import Callable
-from datetime import datetime
 
 from localcloud.sagemaker_api import Document, Parameters, timestamp, without_nothing
+from localcloud.sagemaker_jobs import Job
 from localcloud.sagemaker_validation import kept_members
-
-FAILURE_CHARACTERS = 1024
 
 _DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 
 
-class TrainingJob:
-    """One job; safe to use from the job's thread and from requests at the same time."""
+class TrainingJob(Job):
+    """One training job."""
 
-    def __init__(
-        self, request: Parameters, arn: str, on_change: Callable[[TrainingJob], None]
-    ) -> None:
+    kind = "Training"
+
+    def __init__(self, request: Parameters, arn: str, on_change: Callable[[Job], None]) -> None:
         """``on_change`` is called after every status change."""
-        self.request = request
-        self.name: str = request["TrainingJobName"]
-        self.arn = arn
-        self.tags: list[dict[str, str]] = list(request.get("Tags", []))
-        self.creation_time = self.last_modified_time = timestamp()
-        self.status = "InProgress"
-        self.stop = threading.Event()
+        super().__init__(request, arn, on_change)
         self._secondary = "Starting"
-        self._failure: str | None = None
         self._transitions: list[Document] = []
         self._metrics: dict[str, Document] = {}
-        self._started: datetime | None = None
-        self._ended: datetime | None = None
-        self._on_change = on_change
-        self._lock = threading.RLock()
 
     @property
     def artifact_uri(self) -> str:
@@ -70,8 +56,7 @@ class TrainingJob:
 
     def fail(self, reason: str) -> None:
         """The job is lost; ``reason`` becomes FailureReason."""
-        self._failure = reason[:FAILURE_CHARACTERS]
-        self._end("Failed", "Failed", "Training job failed")
+        self._end("Failed", "Failed", "Training job failed", reason)
 
     def end_stopped(self) -> None:
         """The job ended because StopTrainingJob asked for it."""
@@ -84,17 +69,6 @@ class TrainingJob:
             "MaxRuntimeExceeded",
             "Training job runtime exceeded MaxRuntimeInSeconds provided",
         )
-
-    def request_stop(self) -> bool:
-        """Ask for the end; False when the job has ended or is stopping already."""
-        with self._lock:
-            if self.status != "InProgress":
-                return False
-            self.status = "Stopping"
-            self._move("Stopping", "Stopping the training job")
-        self.stop.set()
-        self._on_change(self)
-        return True
 
     def observe(self, line: str) -> None:
         """Take the metrics out of a line the container printed; the last value counts."""
@@ -152,11 +126,15 @@ class TrainingJob:
                 }
             )
 
-    def _end(self, status: str, secondary_status: str, message: str) -> None:
+    def _note_stopping(self) -> None:
+        self._move("Stopping", "Stopping the training job")
+
+    def _end(
+        self, status: str, secondary_status: str, message: str, failure: str | None = None
+    ) -> None:
         with self._lock:
-            self.status = status
             self._move(secondary_status, message)
-            self._ended = self.last_modified_time
+            self._note_end(status, failure)
             self._transitions[-1]["EndTime"] = self._ended
         self._on_change(self)
 

@@ -8,14 +8,12 @@ was stopped. moto does none of it.
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import time
 from pathlib import Path
 
 from localcloud.clients import Clients
 from localcloud.context import CloudContext, LocalImage
-from localcloud.processes import CloudClosingError
 from localcloud.sagemaker_api import Document
 from localcloud.sagemaker_containers import (
     Container,
@@ -27,14 +25,12 @@ from localcloud.sagemaker_containers import (
     run,
 )
 from localcloud.sagemaker_errors import JobInputError
+from localcloud.sagemaker_jobs import FAILURE_CHARACTERS
 from localcloud.sagemaker_logs import LogStream
 from localcloud.sagemaker_storage import S3Location
-from localcloud.sagemaker_training_job import FAILURE_CHARACTERS, TrainingJob
+from localcloud.sagemaker_training_job import TrainingJob
 from localcloud.sagemaker_transfer import DirectorySync, Transfer, files_below, pack
 
-STOP_GRACE_SECONDS = 120.0
-
-_log = logging.getLogger(__name__)
 # Container hosts are called algo-1 on AWS; here no such name resolves, and code that looks it up
 # hangs for minutes.
 _HOST = "localhost"
@@ -60,18 +56,7 @@ class TrainingRun:
         self._base = context.home / "sagemaker" / "training" / job.name
 
     def execute(self) -> None:
-        """Do everything; whatever goes wrong becomes the job's FailureReason."""
-        try:
-            self._execute()
-        except JobInputError as error:
-            self._job.fail(f"ClientError: {error}")
-        except CloudClosingError as error:
-            self._job.fail(f"InternalServerError: {error}")
-        except Exception as error:
-            _log.exception("Training job %s met an internal error.", self._job.name)
-            self._job.fail(f"InternalServerError: We encountered an internal error: {error!r}")
-
-    def _execute(self) -> None:
+        """Do everything; raises JobInputError for data or an image that cannot be used."""
         image = image_of(
             self._context, self._job.request["AlgorithmSpecification"]["TrainingImage"]
         )
