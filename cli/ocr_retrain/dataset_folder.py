@@ -49,7 +49,7 @@ def scan(root: Path) -> DatasetFolder:
     if not root.is_dir():
         kinds = ", ".join(ARCHIVE_SUFFIXES)
         raise UserError(f"{root} is neither a folder nor an archive ({kinds}).")
-    files = _files(root)
+    files = list_files(root)
     if not files:
         raise UserError(f"{root} is empty: put images and a labels/train.txt into it.")
     labels = [file for file in files if file.relative.lower().endswith(LABEL_SUFFIX)]
@@ -86,7 +86,8 @@ def dataset_name(root: Path, chosen: str | None) -> str:
     return name
 
 
-def _files(root: Path) -> list[FolderFile]:
+def list_files(root: Path) -> list[FolderFile]:
+    """Return the files below a folder, sorted by path, without hidden and system files."""
     found: list[FolderFile] = []
     for directory, subdirectories, names in os.walk(root):
         subdirectories[:] = [name for name in subdirectories if not _is_system(name)]

@@ -30,6 +30,7 @@ from ocr_retrain.commands.report import report_command
 from ocr_retrain.commands.retry import retry_command
 from ocr_retrain.commands.rollback import rollback_command
 from ocr_retrain.commands.runs import runs_command
+from ocr_retrain.commands.transcribe import transcribe_command
 from ocr_retrain.commands.watch import watch_command
 from ocr_retrain.errors import UserError
 from ocr_retrain.exits import ExitCode
@@ -66,6 +67,7 @@ app.command("approve")(approve_command)
 app.command("reject")(reject_command)
 app.command("rollback")(rollback_command)
 app.command("predict")(predict_command)
+app.command("transcribe")(transcribe_command)
 app.command("retry")(retry_command)
 app.command("pause")(pause_command)
 app.command("resume")(resume_command)

@@ -18,6 +18,7 @@ _OUTPUTS = {
     "table": "TableName",
     "retrain_state_machine": "RetrainStateMachineArn",
     "deploy_state_machine": "DeployStateMachineArn",
+    "transcribe_state_machine": "TranscribeStateMachineArn",
     "model_package_group": "ModelPackageGroupName",
     "endpoint": "EndpointName",
     "inference_image": "InferenceImageUri",
@@ -34,6 +35,7 @@ class Stack:
     table: str
     retrain_state_machine: str
     deploy_state_machine: str
+    transcribe_state_machine: str
     model_package_group: str
     endpoint: str
     inference_image: str

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # What a deployment has made and not yet put to use is younger than any deployment can last.
 UNTOUCHED = timedelta(hours=6)
 
+# A transcription lasts a week at most, and deletes its model unless it was stopped.
+LONGEST_TRANSCRIPTION = timedelta(days=8)
+
 
 class CleanedUp(TypedDict):
     """The names of what was deleted."""
@@ -30,14 +33,18 @@ class CleanedUp(TypedDict):
 def clean_up(
     client: "SageMakerClient", registry: Registry, settings: Settings, now: datetime
 ) -> CleanedUp:
-    """Keep the last deployments, what any endpoint uses, the champion's model, and the young."""
+    """Keep the last deployments, what any endpoint uses, the champion's model, and the young.
+
+    A transcription that was stopped leaves its model, which is deleted when it is old.
+    """
     in_use = set(_configs_in_use(client))
     configs = _configs(client, settings.prefix)
     old_configs = _old(configs, in_use, settings.keep_deployments, now)
     kept = in_use | (configs.keys() - set(old_configs))
     needed = {*_models_of(client, kept), _champions_model(registry, settings)}
-    models = _models(client, settings.prefix)
+    models = _models(client, f"{settings.prefix}-v", names.is_model_of, settings.prefix)
     old_models = _old(models, needed, settings.keep_deployments, now)
+    old_models += _abandoned(client, settings.prefix, now)
     # Configurations first: one without its model would break whoever took it up again.
     return {
         "configs": [each for each in old_configs if _delete_config(client, each)],
@@ -62,14 +69,21 @@ def _configs(client: "SageMakerClient", prefix: str) -> dict[str, datetime]:
     }
 
 
-def _models(client: "SageMakerClient", prefix: str) -> dict[str, datetime]:
-    pages = client.get_paginator("list_models").paginate(NameContains=f"{prefix}-v")
+def _models(
+    client: "SageMakerClient", part: str, is_ours: Callable[[str, str], bool], prefix: str
+) -> dict[str, datetime]:
+    pages = client.get_paginator("list_models").paginate(NameContains=part)
     return {
         each["ModelName"]: each["CreationTime"]
         for page in pages
         for each in page["Models"]
-        if names.is_model_of(prefix, each["ModelName"])
+        if is_ours(prefix, each["ModelName"])
     }
+
+
+def _abandoned(client: "SageMakerClient", prefix: str, now: datetime) -> list[str]:
+    made = _models(client, "-transcribe", names.is_transcription_model, prefix)
+    return [each for each in made if now - made[each] > LONGEST_TRANSCRIPTION]
 
 
 def _configs_in_use(client: "SageMakerClient") -> Iterator[str]:

@@ -38,6 +38,21 @@ def evaluation_job(prefix: str, run: str) -> str:
     return f"{prefix}-{run}-evaluate"
 
 
+def transform_job(prefix: str, transcription: str, shard: int) -> str:
+    """Name a transform job; transcriptions are named like runs."""
+    return f"{transcription_model(prefix, transcription)}-{shard}"
+
+
+def transcription_model(prefix: str, transcription: str) -> str:
+    """Name the SageMaker model that transform jobs read with."""
+    return f"{prefix}-{transcription}-transcribe"
+
+
+def is_transcription_model(prefix: str, name: str) -> bool:
+    """Tell whether a model name was made by ``transcription_model``."""
+    return re.fullmatch(rf"{re.escape(prefix)}-{_RUN_ID.pattern}-transcribe", name) is not None
+
+
 def model(prefix: str, version: int, package_arn: str, created: datetime, network: str = "") -> str:
     """Name the SageMaker model of a package in a network ("" for SageMaker's own).
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 INCOMING = "incoming/"
 EXTRACTED = "extracted/"
 GOLDEN = "golden/"
+IMAGES = "images/"
+# What transform jobs may read of the bucket.
+TRANSCRIBABLE = (IMAGES, INCOMING, EXTRACTED, GOLDEN)
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 _UNUSABLE_NAME = re.compile(r"[\x00-\x1f\x7f]")
@@ -259,3 +262,32 @@ def report(run_id: str) -> str:
 def checkpoints(run_id: str) -> str:
     """Where a training job keeps what it needs to resume."""
     return f"runs/{run_id}/checkpoints"
+
+
+def images_prefix(name: str) -> str:
+    """Images without labels that are to be read, by the name of their folder."""
+    return f"{IMAGES}{name}/"
+
+
+def transcription(identifier: str) -> str:
+    """What a transcription is to read; it goes, with all below, some weeks after its end."""
+    return f"{_transcription_job(identifier)}/transcription.json"
+
+
+def transcription_manifest(identifier: str, shard: int) -> str:
+    """The images of one of its transform jobs."""
+    return f"{_transcription_job(identifier)}/{shard}.manifest"
+
+
+def transcription_answers(identifier: str, shard: int) -> str:
+    """Where one of its transform jobs writes an object per image; without a slash at the end."""
+    return f"{_transcription_job(identifier)}/answers/{shard}"
+
+
+def transcribed(identifier: str) -> str:
+    """Images and answers of a transcription, one JSON object per line."""
+    return f"transcriptions/{identifier}.jsonl"
+
+
+def _transcription_job(identifier: str) -> str:
+    return f"transcriptions/jobs/{identifier}"

@@ -31,7 +31,6 @@ _PRETENDED_BY_MOTO = (
     "CreateHyperParameterTuningJob",
     "CreateNotebookInstance",
     "CreatePipeline",
-    "CreateTransformJob",
     "StartPipelineExecution",
 )
 

@@ -1,7 +1,7 @@
 """State-change events that SageMaker puts on EventBridge.
 
-moto emits none. AWS puts one on the default bus for every status of training jobs, processing
-jobs and endpoints, and for every creation and approval change of a model package.
+moto emits none. AWS puts one on the default bus for every status of training, processing
+and transform jobs and endpoints, and for every creation and approval change of a model package.
 """
 
 from __future__ import annotations

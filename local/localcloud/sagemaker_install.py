@@ -20,6 +20,7 @@ from localcloud.sagemaker_registry import ModelRegistry
 from localcloud.sagemaker_runtime import Runtime
 from localcloud.sagemaker_tags import Tags
 from localcloud.sagemaker_training import TrainingJobs
+from localcloud.sagemaker_transform import TransformJobs
 
 
 def install(context: CloudContext) -> Callable[[], None]:
@@ -37,7 +38,8 @@ def install(context: CloudContext) -> Callable[[], None]:
     endpoints = Endpoints(context, clients, configs, models, events)
     training = TrainingJobs(context, clients, events)
     processing = ProcessingJobs(context, clients, events)
-    parts = (registry, models, configs, endpoints, training, processing)
+    transform = TransformJobs(context, clients, events, models)
+    parts = (registry, models, configs, endpoints, training, processing, transform)
     for part in parts:
         serve(part.operations())
     serve(Tags([part.resources for part in parts]).operations())

@@ -1,8 +1,9 @@
 """What containers print, streamed into CloudWatch Logs.
 
 moto writes no logs for SageMaker. On AWS every line of a container's stdout and stderr becomes an
-event in ``/aws/sagemaker/TrainingJobs``, ``/aws/sagemaker/ProcessingJobs`` or
-``/aws/sagemaker/Endpoints/<name>`` within seconds; here within half a second.
+event in ``/aws/sagemaker/TrainingJobs``, ``/aws/sagemaker/ProcessingJobs``,
+``/aws/sagemaker/TransformJobs`` or ``/aws/sagemaker/Endpoints/<name>`` within seconds; here within
+half a second.
 """
 
 from __future__ import annotations

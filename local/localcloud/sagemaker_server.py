@@ -1,4 +1,4 @@
-"""One ``serve`` process of an endpoint.
+"""One ``serve`` process, of an endpoint or a transform job.
 
 On AWS a container is started with the model unpacked at ``/opt/ml/model`` and gets traffic once
 ``GET /ping`` answers 200. Here the image's ``serve`` runs on a free loopback port.
@@ -40,7 +40,10 @@ _STOP_GRACE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class ServerPlan:
-    """What to start: a variant's container, and where its files and logs go."""
+    """What to start: a container, and where its files and logs go.
+
+    ``variant`` is what it is called: an endpoint's variant, or a transform job.
+    """
 
     variant: str
     container: ServedContainer

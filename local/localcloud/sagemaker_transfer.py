@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -75,8 +76,15 @@ class Transfer:
         """Put one object; raises JobInputError when that fails."""
         try:
             with file.open("rb") as body:
-                self._s3.put_object(Bucket=location.bucket, Key=location.key, Body=body)
-        except (BotoCoreError, ClientError, OSError) as error:
+                self.put(location, body)
+        except OSError as error:
+            raise JobInputError(f"{location} cannot be written: {error}") from error
+
+    def put(self, location: S3Location, body: bytes | BinaryIO) -> None:
+        """Put one object; raises JobInputError when that fails."""
+        try:
+            self._s3.put_object(Bucket=location.bucket, Key=location.key, Body=body)
+        except (BotoCoreError, ClientError) as error:
             raise JobInputError(f"{location} cannot be written: {error}") from error
 
     def upload(self, files: Iterable[Path], root: Path, prefix: S3Location) -> None:

@@ -19,7 +19,7 @@ from ocr_retrain.installation.names import (
 )
 from ocr_retrain.installation.stacks import DeployedStack, find_stack
 from ocr_retrain.model_registry import list_packages
-from retraining.names import is_endpoint_config_of, is_model_of
+from retraining.names import is_endpoint_config_of, is_model_of, is_transcription_model
 
 if TYPE_CHECKING:
     from ocr_retrain.repository import Repository
@@ -53,6 +53,7 @@ class Belongings:
     executions: tuple[str, ...] = ()
     training_jobs: tuple[str, ...] = ()
     processing_jobs: tuple[str, ...] = ()
+    transform_jobs: tuple[str, ...] = ()
     endpoint: str = ""
     endpoint_configs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
@@ -62,7 +63,7 @@ class Belongings:
     def described(self, keep_images: bool) -> list[str]:
         """Return one line for each thing that removal ends or deletes, data apart."""
         lines = [f"execution {_last(arn)}, which is running" for arn in self.executions]
-        jobs = (*self.training_jobs, *self.processing_jobs)
+        jobs = (*self.training_jobs, *self.processing_jobs, *self.transform_jobs)
         lines += [f"job {name}, which is running" for name in jobs]
         if self.endpoint:
             lines.append(f"endpoint {self.endpoint}")
@@ -97,6 +98,7 @@ def find_belongings(
         executions=tuple(_executions(account, chosen)),
         training_jobs=tuple(_training_jobs(account, chosen)),
         processing_jobs=tuple(_processing_jobs(account, chosen)),
+        transform_jobs=tuple(_transform_jobs(account, chosen)),
         endpoint=chosen if _has_endpoint(account, chosen) else "",
         endpoint_configs=tuple(_endpoint_configs(account, chosen)),
         models=tuple(_models(account, chosen)),
@@ -114,7 +116,7 @@ def find_log_groups(account: Account, repository: Repository, prefix: str) -> li
 def _executions(account: Account, prefix: str) -> Iterator[str]:
     start = f"arn:{_partition(account)}:states:{account.region}:{account.number}:stateMachine"
     paginator = account.stepfunctions.get_paginator("list_executions")
-    for machine in ("retrain", "deploy"):
+    for machine in ("retrain", "deploy", "transcribe"):
         try:
             pages = paginator.paginate(
                 stateMachineArn=f"{start}:{prefix}-{machine}", statusFilter="RUNNING"
@@ -149,6 +151,16 @@ def _processing_jobs(account: Account, prefix: str) -> Iterator[str]:
                 yield item["ProcessingJobName"]
 
 
+def _transform_jobs(account: Account, prefix: str) -> Iterator[str]:
+    pages = account.sagemaker.get_paginator("list_transform_jobs").paginate(
+        StatusEquals="InProgress", NameContains=f"{prefix}-"
+    )
+    for page in pages:
+        for item in page["TransformJobSummaries"]:
+            if is_job_of(prefix, item["TransformJobName"]):
+                yield item["TransformJobName"]
+
+
 def _has_endpoint(account: Account, name: str) -> bool:
     return _exists(lambda: account.sagemaker.describe_endpoint(EndpointName=name))
 
@@ -174,11 +186,12 @@ def _endpoint_configs(account: Account, prefix: str) -> Iterator[str]:
 
 
 def _models(account: Account, prefix: str) -> Iterator[str]:
-    pages = account.sagemaker.get_paginator("list_models").paginate(NameContains=f"{prefix}-v")
+    pages = account.sagemaker.get_paginator("list_models").paginate(NameContains=f"{prefix}-")
     for page in pages:
         for item in page["Models"]:
-            if is_model_of(prefix, item["ModelName"]):
-                yield item["ModelName"]
+            name = item["ModelName"]
+            if is_model_of(prefix, name) or is_transcription_model(prefix, name):
+                yield name
 
 
 def _data(account: Account, stack: str, prefix: str) -> Data:

@@ -44,8 +44,9 @@ def existing_log_groups(account: Account, names: Iterable[str]) -> list[str]:
 
 
 def is_job_of(prefix: str, name: str) -> bool:
-    """Tell whether a training or processing job belongs to a run of this prefix."""
-    return re.fullmatch(rf"{re.escape(prefix)}-{_RUN}-(train|evaluate)-.+", name) is not None
+    """Tell whether a job belongs to a run or a transcription of this prefix."""
+    kinds = "train|evaluate|transcribe"
+    return re.fullmatch(rf"{re.escape(prefix)}-{_RUN}-({kinds})-.+", name) is not None
 
 
 def is_bucket_of(stack: str, name: str) -> bool:

@@ -20,6 +20,8 @@ _ON_CPU = {
     "TrainingInstanceType": "ml.c5.4xlarge",
     "EndpointInstanceType": "ml.c5.xlarge",
     "InferenceAmiVersion": "",
+    "TranscriptionInstanceType": "ml.c5.2xlarge",
+    "TranscriptionAmiVersion": "",
 }
 _PLACEHOLDER = "123456789012.dkr.ecr.us-east-1.amazonaws.com/images/any:tag"
 

@@ -54,6 +54,8 @@ class Removal:
             self._try(f"stopping {job}", sagemaker.stop_training_job, TrainingJobName=job)
         for job in found.processing_jobs:
             self._try(f"stopping {job}", sagemaker.stop_processing_job, ProcessingJobName=job)
+        for job in found.transform_jobs:
+            self._try(f"stopping {job}", sagemaker.stop_transform_job, TransformJobName=job)
         if found.application:
             self._delete_stack(found.application)
         self._remove_endpoint(found)

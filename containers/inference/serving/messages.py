@@ -44,12 +44,15 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     mode: Literal["line", "page"] = "line"
-    min_confidence: float = Field(0.0, ge=0.0, le=1.0, allow_inf_nan=False)
+    min_confidence: float = Field(default=0.0, ge=0.0, le=1.0, allow_inf_nan=False)
     rotated_boxes: bool = False
 
     def reading_mode(self) -> Mode:
         """Return the mode as the reader names it."""
         return Mode(self.mode)
+
+
+STANDARD = Options()
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,17 @@ class _Document(BaseModel):
 
 
 def parse_request(
-    content_type: str, attributes: str, query: Mapping[str, str], body: bytes, max_images: int
+    content_type: str,
+    attributes: str,
+    query: Mapping[str, str],
+    body: bytes,
+    max_images: int,
+    defaults: Options = STANDARD,
 ) -> ReadRequest:
     """Understand a request to /invocations.
 
     Each option comes from the JSON field, else the query, else SageMaker's custom attributes, else
-    it has its default. Raises RequestError.
+    from `defaults`. Raises RequestError.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     is_json = media_type in _JSON_TYPES
@@ -97,7 +105,7 @@ def parse_request(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"Content type {media_type[:80]!r} is not supported; send {_ACCEPTED}.",
         )
-    asked = _options_asked_for(attributes, query)
+    asked = _options_asked_for(attributes, query, defaults)
     if is_json:
         return _parse_document(body, asked, max_images)
     if not body:
@@ -105,7 +113,7 @@ def parse_request(
     return ReadRequest((body,), many=False, options=asked)
 
 
-def _options_asked_for(attributes: str, query: Mapping[str, str]) -> Options:
+def _options_asked_for(attributes: str, query: Mapping[str, str], defaults: Options) -> Options:
     asked: dict[str, str] = {}
     for attribute in re.split(r"[,;]", attributes):
         name, _, value = attribute.partition("=")
@@ -114,13 +122,14 @@ def _options_asked_for(attributes: str, query: Mapping[str, str]) -> Options:
     asked |= {name: value.lower() for name, value in query.items()}
     known = {name: value for name, value in asked.items() if name in Options.model_fields}
     try:
-        return Options.model_validate_strings(known)
+        found = Options.model_validate_strings(known)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         value = str(first["input"])[:40]
         raise RequestError(
             HTTPStatus.BAD_REQUEST, f"{first['loc'][0]} is {value!r}: {first['msg']}."
         ) from error
+    return defaults.model_copy(update=found.model_dump(exclude_unset=True))
 
 
 def _parse_document(body: bytes, asked: Options, max_images: int) -> ReadRequest:

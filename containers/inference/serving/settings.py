@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -59,6 +59,11 @@ class Settings(BaseModel):
     log_level: str = Field(
         "INFO", alias="LOG_LEVEL", pattern=r"^(?i:debug|info|warning|error|critical)$"
     )
+    # What a request gets that says nothing about it: those of a transform job never do.
+    mode: Literal["line", "page"] = Field("line", alias="SERVE_MODE")
+    min_confidence: float = Field(0.0, alias="SERVE_MIN_CONFIDENCE", ge=0.0, le=1.0)
+    # SageMaker says so in the container of a transform job.
+    batch: bool = Field(False, alias="SAGEMAKER_BATCH")
 
     max_body_megabytes: int = Field(25, alias="MAX_BODY_MEGABYTES", ge=1, le=100)
     max_image_pixels: int = Field(50_000_000, alias="MAX_IMAGE_PIXELS", ge=1)

@@ -26,7 +26,7 @@ from serving.answers import (
     image_document,
     write,
 )
-from serving.messages import Broken, ReadRequest, RequestError, parse_request
+from serving.messages import Broken, Options, ReadRequest, RequestError, parse_request
 from serving.reader import Models, Reader
 from serving.settings import Settings
 
@@ -34,6 +34,14 @@ _log = logging.getLogger(__name__)
 
 _ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _RETRY = {"Retry-After": "1"}
+# One image's fault: in a transform job it must not end the job for all others.
+_FAULTS_OF_AN_IMAGE = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
 # SageMaker allows at most 100 MB in flight per batch transform instance.
 _MAX_TRANSFORM_MEGABYTES = 100
 # Smaller ones are parsed faster than a thread is woken.
@@ -66,6 +74,7 @@ class Server:
         self._on_hang = on_hang
         self._reader: Reader | None = None
         self._identity: dict[str, str] = {}
+        self._defaults = Options(mode=settings.mode, min_confidence=settings.min_confidence)
         self._admission = Admission(settings.max_requests, settings.max_waiting_bytes)
 
     def application(self) -> Starlette:
@@ -154,9 +163,14 @@ class Server:
                 async with asyncio.timeout(self._settings.request_seconds):
                     return await self._answer(reader, request, place)
         except RequestError as error:
+            if self._settings.batch and error.status in _FAULTS_OF_AN_IMAGE:
+                return _json(error_document(str(error)), headers=self._identity)
             retry = _RETRY if error.status == HTTPStatus.TOO_MANY_REQUESTS else {}
             return _json(error_document(str(error)), error.status, {**self._identity, **retry})
         except TimeoutError:
+            if self._settings.batch:
+                told = f"The image took longer than {self._settings.request_seconds:g} s."
+                return _json(error_document(told), headers=self._identity)
             return _unavailable("The request took too long; try again, or send less at once.")
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
@@ -192,6 +206,7 @@ class Server:
             request.query_params,
             body,
             self._settings.max_images,
+            self._defaults,
         )
         if len(body) < _LARGE_BODY_BYTES:
             return parse_request(*arguments)

@@ -22,6 +22,7 @@ def stack() -> Stack:
         table="ocr-retrain-ledger",
         retrain_state_machine=f"{ARN}:stateMachine:ocr-retrain-retrain",
         deploy_state_machine=f"{ARN}:stateMachine:ocr-retrain-deploy",
+        transcribe_state_machine=f"{ARN}:stateMachine:ocr-retrain-transcribe",
         model_package_group="ocr-retrain",
         endpoint="ocr-retrain",
         inference_image="210987654321.dkr.ecr.eu-west-1.amazonaws.com/ocr-retrain/inference:1",

@@ -36,6 +36,7 @@ COMMANDS = [
     ["reject"],
     ["rollback"],
     ["predict"],
+    ["transcribe"],
     ["retry"],
     ["pause"],
     ["report"],

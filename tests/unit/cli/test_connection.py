@@ -18,6 +18,7 @@ OUTPUTS = {
     "BucketName": "b",
     "RetrainStateMachineArn": "r",
     "DeployStateMachineArn": "d",
+    "TranscribeStateMachineArn": "s",
     "ModelPackageGroupName": "g",
     "EndpointName": "e",
     "InferenceImageUri": "i",

@@ -138,3 +138,18 @@ def test_what_was_made_a_moment_ago_may_still_be_put_to_use(clients: ModuleType)
 
 def test_the_handler_tells_what_it_deleted(invoke: Invoke) -> None:
     assert invoke("clean_up", {}) == {"configs": [], "models": []}
+
+
+def test_the_model_of_a_transcription_that_was_stopped_goes_when_it_is_old(
+    clients: ModuleType,
+) -> None:
+    old, young, strange = (
+        "ocr-retrain-20261122-101545-3fa9c1-transcribe",
+        "ocr-retrain-20261222-101545-3fa9c1-transcribe",
+        "ocr-retrain-my-own-transcribe",
+    )
+    for name, age in ((old, 9), (young, 7), (strange, 30)):
+        make(name, f"config-of-{age}", age=timedelta(days=age))
+
+    assert clean(clients)["models"] == [old]
+    assert left()[1] == {young, strange}

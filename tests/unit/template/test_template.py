@@ -95,7 +95,7 @@ def test_no_policy_allows_a_wildcard_action(template: dict[str, Any]) -> None:
 
 def test_every_role_that_is_passed_is_passed_to_sagemaker_only(template: dict[str, Any]) -> None:
     passes = [each for _, each in statements(template) if each["Action"] == "iam:PassRole"]
-    assert len(passes) == 2
+    assert len(passes) == 3
     for statement in passes:
         assert statement["Condition"] == {
             "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
@@ -232,7 +232,7 @@ def test_every_log_group_has_a_retention(template: dict[str, Any]) -> None:
         for each in template["Resources"].values()
         if each["Type"] == "AWS::Serverless::Function"
     ]
-    assert len(groups) == len(functions) + 2
+    assert len(groups) == len(functions) + 3
     assert all("RetentionInDays" in each for each in groups)
 
 

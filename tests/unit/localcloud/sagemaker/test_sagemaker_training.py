@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .harness import BUCKET, Cloud, unique, unpacked, wait_for
+from .harness import BUCKET, ROLE, Cloud, unique, unpacked, wait_for
 
 Request = dict[str, Any]
 MakeRequest = Callable[..., Request]
@@ -354,15 +354,12 @@ def test_tags_of_a_job_can_be_read_and_changed(cloud: Cloud, training_request: M
 
 
 def test_operations_that_would_only_pretend_are_refused(cloud: Cloud) -> None:
-    with pytest.raises(ClientError, match="does not run CreateTransformJob"):
-        cloud.sagemaker.create_transform_job(
-            TransformJobName="job",
-            ModelName="model",
-            TransformInput={
-                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://a/b"}}
-            },
-            TransformOutput={"S3OutputPath": "s3://a/c"},
-            TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    with pytest.raises(ClientError, match="does not run CreateCompilationJob"):
+        cloud.sagemaker.create_compilation_job(
+            CompilationJobName="job",
+            RoleArn=ROLE,
+            OutputConfig={"S3OutputLocation": "s3://a/b"},
+            StoppingCondition={"MaxRuntimeInSeconds": 60},
         )
 
 

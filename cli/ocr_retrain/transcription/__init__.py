@@ -1,0 +1,1 @@
+"""Reading many images with one version, in transform jobs."""
