@@ -30,13 +30,18 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class DropResult:
-    """What a drop did; ``bytes`` counts what was sent, ``uri`` ends with a slash."""
+    """What a drop did; ``bytes`` counts what was sent, ``uri`` ends with a slash.
+
+    ``news`` tells whether a label file or archive differs from what was there: only that starts a
+    run.
+    """
 
     uri: str
     uploaded: int
     unchanged: int
     bytes: int
     label_files: tuple[str, ...]
+    news: bool = True
 
 
 def drop(
@@ -67,6 +72,7 @@ def upload(
         raise UserError(f"{folder.root} has label files but no image.")
     target = _Target(s3, bucket, prefix)
     sent = _send_changed(target, folder.images, stored, on_file)
+    news = not all(is_unchanged(each, stored.get(each.relative)) for each in folder.announcing)
     for file in folder.announcing:
         target.send(file)
         on_file(file)
@@ -77,6 +83,7 @@ def upload(
         unchanged=len(folder.images) + len(folder.announcing) - len(sent),
         bytes=sum(file.size for file in sent),
         label_files=tuple(label.relative for label in folder.labels),
+        news=news,
     )
 
 

@@ -93,7 +93,7 @@ def _what_for(dataset: Dataset, now: Now) -> str:
     if now.pause:
         return "Runs are paused; `ocr-retrain resume` lets them begin."
     decided = now.decided
-    if decided and decided.action == Action.WAIT and dataset.name in decided.datasets:
+    if decided and decided.action == Action.WAIT and decided.is_about(dataset.name):
         return decided.reason
     return "A run is about to start."
 

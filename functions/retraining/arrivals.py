@@ -14,6 +14,9 @@ from retraining.ledger import Ledger
 from retraining.ledger_items import Seen
 from retraining.s3_layout import LabelUpload
 from retraining.storage import Bucket, StoredObject
+from retraining.texts import shortened
+
+_LONGEST_REASON = 400
 
 _Text = Annotated[str, Field(min_length=1)]
 
@@ -56,9 +59,20 @@ class Arrivals:
     def take_in(self, record: SQSRecord) -> None:
         """Take in one message.
 
-        Raises ValidationError for what is no event. Golden sets are only noted: however many of
-        their files arrive, one look at them will do.
+        Raises ValidationError for what is no event, and what AWS raises. The queue brings it again,
+        and puts it among the dead letters in the end; the log is the only place that says why.
         """
+        try:
+            self._take_in(record)
+        except Exception as error:
+            why = shortened(f"{type(error).__name__}: {error}", _LONGEST_REASON)
+            body = shortened(record.body, _LONGEST_REASON)
+            about = {"message_id": record.message_id, "why": why, "body": body}
+            self.log("announcement cannot be taken in", extra=about)
+            raise
+
+    def _take_in(self, record: SQSRecord) -> None:
+        # Golden sets are only noted: however many of their files arrive, one look at them will do.
         event = ObjectCreated.model_validate_json(record.body)
         key, done = event.detail.object.key, "golden sets will be looked at"
         if key.startswith(s3_layout.GOLDEN):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from retraining import names as run_names
 from retraining.ledger_items import Dataset, Lock, Pause, Upload
 from retraining.outcomes import DatasetState
 
 # A dataset whose runs keep failing waits for a person: to upload it again, or to queue it again.
 MOST_ATTEMPTS = 3
-# The names of a run's datasets travel in one hyperparameter of at most 2,500 characters.
 MOST_DATASETS_PER_RUN = 20
 # Step Functions tells of a new execution a moment after it has started it.
 MAY_STILL_APPEAR = timedelta(minutes=5)
@@ -111,8 +111,19 @@ def decide(
         for each in sorted(datasets, key=lambda each: (-each.holdout_lines, each.name))
         if each.state == DatasetState.WAITING and each.attempts < MOST_ATTEMPTS
     )
-    chosen = tuple(dict.fromkeys([*names, *riders]))[:MOST_DATASETS_PER_RUN]
+    chosen = _fitting(dict.fromkeys([*names, *riders]))
     return Decision(Action.START, chosen, f"{len(chosen)} dataset(s) go into a run.")
+
+
+def _fitting(datasets: Iterable[str]) -> tuple[str, ...]:
+    """Take the first that a run can have: their names travel in one hyperparameter."""
+    chosen: list[str] = []
+    for each in datasets:
+        length = len(run_names.dataset_ids([*chosen, each]))
+        if len(chosen) == MOST_DATASETS_PER_RUN or length > run_names.LONGEST_HYPERPARAMETER:
+            break
+        chosen.append(each)
+    return tuple(chosen)
 
 
 def _waiting(known: Mapping[str, Dataset], pending: Iterable[Upload]) -> list[_Waiting]:

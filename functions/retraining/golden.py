@@ -113,6 +113,13 @@ class GoldenKeeper:
             if reader.packed or (quick and _is_much(workspace)):
                 self._tell(known, RECEIVING, _NEXT_RUN)
                 return
+            images, most = _images(workspace), self.settings.images_per_function
+            if images > most:
+                # Else every run would fail over it: no function has the time to read them all.
+                about = f"Its labels name {images:,} images; a golden set has at most {most:,}."
+                refused = replace(known, fingerprint=lying.fingerprint, lines=0, lines_uri="")
+                self._tell(refused, REJECTED, about)
+                return
             found = check_images(self.bucket, shards.images_to_check(workspace))
             shards.record_checks(workspace, found)
             set_faulty_lines_aside(workspace)
@@ -266,6 +273,10 @@ def _lying(bucket: Bucket, quick: HasTime | None) -> Iterator[_Lying]:
         current.add(each, relative)
     if current:
         yield current
+
+
+def _images(workspace: Workspace) -> int:
+    return workspace.count("SELECT COUNT(DISTINCT object) FROM lines")
 
 
 def _is_much(workspace: Workspace) -> bool:

@@ -268,7 +268,10 @@ class Ledger:
         )
 
     def set_aside(self, dataset: str, reason: str, run_id: str, now: datetime) -> None:
-        """Reject one dataset of a run that goes on without it."""
+        """Reject one dataset of a run that goes on without it.
+
+        Says nothing of a dataset that is no longer in that run: a function may outlive its run.
+        """
         self._table.update(
             items.dataset_key(dataset),
             "SET #state = :rejected, reason = :reason, set_aside_by = :run, train_lines = :none, "
@@ -279,8 +282,9 @@ class Ledger:
                 ":run": run_id,
                 ":none": 0,
                 ":now": iso(now),
+                ":in_run": str(DatasetState.IN_RUN),
             },
-            "run_id = :run",
+            "#state = :in_run AND run_id = :run",
         )
 
     def queue(self, dataset: str, now: datetime) -> bool:
@@ -492,11 +496,14 @@ class Ledger:
         return self._table.delete(items.PAUSE, "attribute_exists(pk)")
 
     def note_decision(self, decided: Decided) -> None:
-        """Remember what was decided, for people to read, unless a later decision is known."""
+        """Remember what was decided, for people to read, unless a later decision is known.
+
+        Of the datasets only the first are named: an item has room for 400 kB.
+        """
         about = {
             ":action": decided.action,
             ":reason": decided.reason,
-            ":datasets": list(decided.datasets),
+            ":datasets": list(decided.datasets[: items.MOST_DATASETS_NAMED]),
             ":run": decided.run_id,
             ":now": decided.decided_at,
         }

@@ -29,6 +29,8 @@ SEARCH: Final = {"pk": "SEARCH", "sk": "incoming"}
 DATASETS: Final = "DATASET"
 UPLOADS: Final = "UPLOAD"
 GOLDEN_SETS: Final = "GOLDEN"
+# Of a decision; names have at most 240 bytes, an item at most 400 kB.
+MOST_DATASETS_NAMED: Final = 1_000
 _SEQUENCER_DIGITS = 64
 
 
@@ -182,6 +184,10 @@ class Decided:
     datasets: tuple[str, ...]
     run_id: str
     decided_at: str
+
+    def is_about(self, dataset: str) -> bool:
+        """Tell whether it is about a dataset, as far as its datasets are named."""
+        return dataset in self.datasets or len(self.datasets) >= MOST_DATASETS_NAMED
 
 
 @dataclass(frozen=True)

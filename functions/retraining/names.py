@@ -1,9 +1,13 @@
 """Names of runs, jobs, models and endpoint configurations (all at most 63 characters)."""
 
 import hashlib
+import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+LONGEST_HYPERPARAMETER = 2500
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
 
 
@@ -26,6 +30,14 @@ def execution_arn(state_machine_arn: str, run: str) -> str:
 def run_of_execution(execution: str) -> str:
     """Tell the run id from an execution ARN."""
     return execution.rpartition(":")[2]
+
+
+def dataset_ids(datasets: Sequence[str]) -> str:
+    """Write the names of a run's datasets as the hyperparameter of its training job.
+
+    Quotes and backslashes need two characters, so that few long names may be too many.
+    """
+    return json.dumps(list(datasets), ensure_ascii=False)
 
 
 def training_job(prefix: str, run: str) -> str:

@@ -1,6 +1,5 @@
 """Plans a run: reads what there is to learn and to keep, writes what the jobs read."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -23,8 +22,6 @@ from retraining.protection import job_volume_key, network, output_key
 from retraining.registry import Package, Registry
 from retraining.settings import Settings
 from retraining.storage import Bucket, NoSuchObjectError
-
-_LONGEST_HYPERPARAMETER = 2500
 
 
 class Planned(TypedDict):
@@ -194,16 +191,10 @@ class Planner:
 def _hyperparameters(
     run_id: str, champion: Package, datasets: Sequence[str], given: Mapping[str, str]
 ) -> dict[str, str]:
-    identifiers = json.dumps(list(datasets), ensure_ascii=False)
-    if len(identifiers) > _LONGEST_HYPERPARAMETER:
-        raise PlanningError(
-            f"The names of the {len(datasets)} datasets of run {run_id} are too long together; "
-            "drop fewer datasets at once or give them shorter names."
-        )
     own = {
         "run_id": run_id,
         "parent_package_arn": champion.arn,
-        "dataset_ids": identifiers,
+        "dataset_ids": names.dataset_ids(datasets),
     }
     return {**given, **own}
 

@@ -1,5 +1,6 @@
 """What a validation found, for people and for the state machine. Pure."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
@@ -11,6 +12,8 @@ MOST_MISSING_NAMED = 20
 MOST_CHARACTERS_NAMED = 20
 MOST_EXAMPLES = 5
 MOST_FILES_NAMED = 100
+# Of the 256 kB of a state's payload, which holds a run's verdict and deployment as well.
+_MOST_BYTES_OF_EXAMPLES = 64 * 1024
 INCOMPLETE = "incomplete_dataset"
 
 _IN_WORDS = {
@@ -240,9 +243,23 @@ class Report:
             "rare_characters_first": list(self.characters.rare)[:MOST_CHARACTERS_NAMED],
             "character_notes": self.characters.sentences(),
             "report": report_uri,
-            "problems": list(self.problems),
+            "problems": _fitting(self.problems),
             "reason": self.reason,
             "outcome": self.outcome,
             "image_shards": self.lists.shards,
             "image_shards_uri": self.lists.shards_uri,
         }
+
+
+def _fitting(problems: Sequence[ProblemSummary]) -> list[ProblemSummary]:
+    """Keep all counts, and of the examples as many as a payload has room for."""
+    room = _MOST_BYTES_OF_EXAMPLES
+    kept: list[ProblemSummary] = []
+    for each in problems:
+        first: list[str] = []
+        for example in each["first"]:
+            room -= len(json.dumps(example))
+            if room >= 0:
+                first.append(example)
+        kept.append({**each, "first": first})
+    return kept

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from botocore.exceptions import ClientError
 
 from ocr_retrain.commands.options import CloudOption, JsonOption, StackOption, connect_and_say
-from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
+from ocr_retrain.connection import DEFAULT_STACK, Cloud, CloudChoice
 from ocr_retrain.dataset_folder import dataset_name, scan
 from ocr_retrain.drop import DropResult, drop, drop_golden
 from ocr_retrain.phrases import count, size
@@ -59,7 +61,20 @@ def drop_command(
     if golden:
         tell("Every candidate is measured with it from now on; `ocr-retrain golden` lists it.")
     else:
-        tell("The retraining starts by itself; `ocr-retrain watch` shows it.")
+        tell(_what_follows(connection, dataset, result))
+
+
+def _what_follows(cloud: Cloud, dataset: str, result: DropResult) -> str:
+    if not result.news:
+        return (
+            "Its labels are the same as before: when a run has read them, nothing starts, and "
+            f"`ocr-retrain retry {dataset}` starts one."
+        )
+    # Who may upload need not be allowed to read the ledger.
+    with suppress(ClientError):
+        if cloud.ledger.paused():
+            return "Runs are paused; `ocr-retrain resume` lets the retraining begin."
+    return "The retraining starts by itself; `ocr-retrain watch` shows it."
 
 
 def _sentence(kind: str, dataset: str, result: DropResult) -> str:

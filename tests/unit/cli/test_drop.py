@@ -13,6 +13,7 @@ from ocr_retrain.dataset_folder import FolderFile, dataset_name, scan
 from ocr_retrain.drop import DropResult, drop
 from ocr_retrain.errors import UserError
 from ocr_retrain.main import execute
+from retraining.ledger_items import Pause
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -180,6 +181,30 @@ def test_command_prints_where_it_went_and_how_to_watch(
     assert "ocr-retrain watch" in captured.err
     assert "5 of 5 files in place" in captured.err
     assert "AWS account 210987654321" in captured.err
+
+
+def test_the_same_folder_again_does_not_promise_a_run(
+    connected: Cloud, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["drop", str(folder)]) == 0
+    capsys.readouterr()
+    (folder / "images" / "1.png").write_bytes(b"another picture")
+    assert execute(["drop", str(folder)]) == 0
+    told = capsys.readouterr().err
+    assert "`ocr-retrain retry week-46` starts one" in told
+    assert "starts by itself" not in told
+    (folder / "labels" / "train.txt").write_text("images/1.png\tanother text\n")
+    assert execute(["drop", str(folder)]) == 0
+    assert "starts by itself" in capsys.readouterr().err
+
+
+def test_while_runs_are_paused_a_drop_says_so(
+    connected: Cloud, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected.ledger.pause(Pause("2026", "anna", ""))
+    assert execute(["drop", str(folder)]) == 0
+    told = capsys.readouterr().err
+    assert "Runs are paused; `ocr-retrain resume` lets the retraining begin." in told
 
 
 def test_command_prints_json_on_stdout_only(

@@ -12,6 +12,7 @@ import pytest
 
 from retraining.images import box_fault, check_image
 from retraining.ledger import Ledger
+from retraining.validation_report import ProblemSummary, Report
 
 from .conftest import BUCKET, NOW, RUN, approved_package, begin, drop, get, item, png, put
 
@@ -85,6 +86,19 @@ def test_every_line_is_used_or_has_one_reason(invoke: Invoke) -> None:
         {"dataset": "meters", "key": "incoming/meters/images/lost.png"},
     ]
     assert report["problems_uri"] == f"s3://{BUCKET}/runs/{RUN}/problems.jsonl"
+
+
+def test_problems_of_all_kinds_with_long_names_fit_into_a_payload() -> None:
+    problems: list[ProblemSummary] = [
+        {"code": f"kind_{number}", "count": 9, "first": ["\u6c34" * 700] * 5}
+        for number in range(40)
+    ]
+    report = Report(RUN, True, False, [], ["incoming/\u6c34" * 100] * 20, problems)
+    answer = report.as_answer("s3://b/report.json")
+    assert len(json.dumps(answer)) < 128 * 1024
+    assert [each["count"] for each in answer["problems"]] == [9] * 40
+    assert len(answer["problems"][0]["first"]) == 5
+    assert report.as_json()["problems"] == problems
 
 
 def test_a_conflicting_label_names_both_places(invoke: Invoke) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from retraining import names as run_names
 from retraining.decision import Action, LockState, Policy, decide, examine
 from retraining.ledger_items import Dataset, Lock, Pause, Upload, iso
 
@@ -111,6 +112,14 @@ def test_a_run_takes_so_many_datasets_as_its_hyperparameter_can_name() -> None:
     names = [f"d{number:02}" for number in range(25)]
     done = decide([dataset(each) for each in names], map(upload, names), NOW, Policy())
     assert len(done.datasets) == 20
+
+
+def test_few_datasets_with_the_longest_names_are_enough_for_a_hyperparameter() -> None:
+    names = [f"{number:02}" + '"' * 98 for number in range(25)]
+    done = decide([dataset(each) for each in names], map(upload, names), NOW, Policy())
+    assert done.datasets == tuple(names[:12])
+    assert len(run_names.dataset_ids(done.datasets)) <= 2_500
+    assert len(run_names.dataset_ids(names[:13])) > 2_500
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,19 @@ def test_a_small_function_leaves_much_to_the_next_run(
     assert (only(ledger).state, only(ledger).lines) == ("registered", much.images)
 
 
+def test_a_set_that_no_function_could_read_in_its_time_is_rejected_and_blocks_nobody(
+    keeper: GoldenKeeper, ledger: Ledger
+) -> None:
+    upload("general", 3)
+    upload("small", 2, first=10)
+    settings = keeper.settings.model_copy(update={"images_per_function": 2})
+    replace(keeper, settings=settings).refresh()
+    large, small = ledger.golden_sets()
+    assert (large.state, small.state) == ("rejected", "registered")
+    assert large.reason == "Its labels name 3 images; a golden set has at most 2."
+    assert list(texts(keeper)) == ["small"]
+
+
 def test_golden_images_are_not_trained_on_in_any_dataset_under_any_name(invoke: Invoke) -> None:
     drop("meters", 10)
     upload("general", 10)

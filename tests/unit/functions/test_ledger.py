@@ -299,7 +299,8 @@ def test_a_function_that_outlives_its_run_cannot_pull_the_dataset_back(ledger: L
     ledger.end_run(RUN, ["meters"], end(DatasetState.WAITING, "Aborted"))
     ledger.release_lock(RUN)
     ledger.record_lines(written(), RUN, NOW)
-    assert dataset(ledger).state == "waiting"
+    ledger.set_aside("meters", "late", RUN, NOW)
+    assert (dataset(ledger).state, dataset(ledger).reason) == ("waiting", "because")
     begin(ledger, LATER)
     ledger.record_lines(written(), RUN, NOW)
     ledger.record_missing("meters", 3, RUN, NOW)
@@ -353,6 +354,15 @@ def test_the_last_decision_can_be_read(ledger: Ledger) -> None:
     decided = Decided("wait", "2 of 5 lines", ("meters",), "", "2026")
     ledger.note_decision(decided)
     assert ledger.last_decision() == decided
+
+
+def test_a_decision_about_any_number_of_datasets_can_be_written(ledger: Ledger) -> None:
+    names = tuple(f"{number:05}-{'水' * 70}" for number in range(2_000))
+    ledger.note_decision(Decided("paused", "Runs are paused.", names, "", "2026"))
+    decided = ledger.last_decision()
+    assert decided
+    assert decided.datasets == names[:1_000]
+    assert decided.is_about(names[1_999])
 
 
 def test_an_older_decision_does_not_replace_a_later_one(ledger: Ledger) -> None:

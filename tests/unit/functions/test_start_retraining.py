@@ -121,7 +121,9 @@ def test_an_event_of_another_kind_or_bucket_is_ignored(invoke: Invoke) -> None:
     assert executions() == []
 
 
-def test_a_message_that_cannot_be_read_fails_alone(invoke: Invoke) -> None:
+def test_a_message_that_cannot_be_read_fails_alone_and_the_log_says_why(
+    invoke: Invoke, caplog: pytest.LogCaptureFixture
+) -> None:
     put(LABELS, "a.png\t1\n")
     batch = event("sqs_s3_object_created.json")
     batch["Records"][1]["body"] = "not an event"
@@ -129,6 +131,9 @@ def test_a_message_that_cannot_be_read_fails_alone(invoke: Invoke) -> None:
     failed = batch["Records"][1]["messageId"]
     assert answer == {"batchItemFailures": [{"itemIdentifier": failed}]}
     assert len(executions()) == 1
+    (told,) = [vars(each) for each in caplog.records if vars(each).get("message_id") == failed]
+    assert (told["msg"], told["body"]) == ("announcement cannot be taken in", "not an event")
+    assert "Invalid JSON" in told["why"]
 
 
 def test_a_schedule_without_waiting_datasets_starts_nothing(invoke: Invoke) -> None:
