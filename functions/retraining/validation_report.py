@@ -26,6 +26,7 @@ _IN_WORDS = {
     "duplicate_line": "a line that is labelled twice",
     "conflicting_label": "another text for the same line",
     "label_too_long": "a text that is too long",
+    "text_longer_than_image": "a text that its image has no room for",
     "control_character": "a control character",
     "illegible_box": "a box that nobody could read",
     "bad_box": "a box that cannot be cut out",

@@ -23,6 +23,7 @@ from retraining.report.inputs import (
     Problem,
     SliceResult,
     SliceVerdict,
+    Training,
     Validation,
 )
 from retraining.report.material import Material
@@ -34,6 +35,8 @@ _MOST_CONFUSIONS = 15
 _MOST_PROBLEMS = 30
 _OUTCOMES = ("Promoted", "Rejected")
 _KINDS = {"new": "new data", "old": "earlier data", "golden": "golden set"}
+# What the training job's metrics of lines that it did not use are called, before the reason.
+_SET_ASIDE = "set_aside_"
 # They are told in sections of their own.
 _NOT_SETTINGS = frozenset({"run_id", "parent_package_arn", "dataset_ids"})
 
@@ -145,7 +148,7 @@ def content_of(material: Material) -> Content:
         most_improved=_lines(examples.most_improved(evaluation), material) if evaluation else (),
         validation=validation,
         data=_data(validation, material.label_files) if validation else (),
-        problems=_problems(validation) if validation else (),
+        problems=_problems(validation, material.training) if validation else (),
         lineage=tuple(_lineage(material)),
         settings=_settings(material),
         versions=material.training.versions if material.training else {},
@@ -289,9 +292,17 @@ def _data(validation: Validation, files: Sequence[LabelFile]) -> tuple[DatasetRo
     )
 
 
-def _problems(validation: Validation) -> tuple[ProblemRow, ...]:
-    ordered = sorted(validation.problems, key=lambda each: -each.count)[:_MOST_PROBLEMS]
+def _problems(validation: Validation, training: Training | None) -> tuple[ProblemRow, ...]:
+    found = [*validation.problems, *_found_by_the_job(training)]
+    ordered = sorted(found, key=lambda each: -each.count)[:_MOST_PROBLEMS]
     return tuple(ProblemRow(in_words(each.code), each) for each in ordered)
+
+
+def _found_by_the_job(training: Training | None) -> Iterable[Problem]:
+    """Tell the lines that only the training job could judge: it knows its network's steps."""
+    for name, count in (training.metrics if training else {}).items():
+        if name.startswith(_SET_ASIDE) and count.isdecimal():
+            yield Problem(code=name.removeprefix(_SET_ASIDE), count=int(count))
 
 
 def _lineage(material: Material) -> Iterable[Fact]:

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
+from hypothesis import HealthCheck, settings
 from moto import mock_aws
 from tests.aws_environment import (
     ACCOUNT,
@@ -29,6 +30,10 @@ from tests.aws_environment import (
 from retraining.ledger import Ledger
 from retraining.ledger_items import Run
 from retraining.storage import Bucket
+
+# However busy the machine is: no test fails for being slow.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 __all__ = ["ACCOUNT", "BUCKET", "ENVIRONMENT", "IMAGE", "MACHINE", "REGION", "TABLE", "png"]
 

@@ -135,6 +135,7 @@ def test_the_data_section_says_what_was_set_aside_and_why(page: str) -> None:
     assert "invoices 2071 1640 412 9 × no tab between image and text; 6 ×" in text
     assert "labels/train.txt line 17: images/x.png" in text
     assert "compose in 17 lines" in text
+    assert "2 × a text that its image has no room for" in text
 
 
 def test_cost_tells_hours_saving_and_money(page: str) -> None:
