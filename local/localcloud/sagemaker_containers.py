@@ -7,6 +7,7 @@ What a container sees below ``/opt/ml`` lies below one directory per job here; p
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -25,10 +26,13 @@ _NOT_FOUND = 127
 
 @dataclass(frozen=True)
 class ContainerExit:
-    """How a container ended: its exit code, and whether we made it end."""
+    """How a container ended: its exit code, and whether we made it end.
+
+    ``other`` is for a container whose job another container has failed.
+    """
 
     code: int
-    ended_by: Literal["itself", "stop", "timeout"]
+    ended_by: Literal["itself", "stop", "timeout", "other"]
 
 
 @dataclass(frozen=True)
@@ -116,18 +120,68 @@ def run(
     When ``stop`` is set or ``max_seconds`` are over it gets SIGTERM, and SIGKILL after
     ``grace_seconds`` more.
     """
-    try:
-        child = start(container)
-    except FileNotFoundError as error:
-        with container.log_file.open("a", encoding="utf-8") as log:
-            log.write(f"{error}\n")
-        return ContainerExit(_NOT_FOUND, "itself")
-    deadline = time.monotonic() + max_seconds
-    while (code := child.poll()) is None:
+    (ended,) = run_together(
+        [container], stop=stop, max_seconds=max_seconds, grace_seconds=grace_seconds
+    )
+    return ended
+
+
+def run_together(
+    containers: Sequence[Container],
+    *,
+    stop: threading.Event,
+    max_seconds: float,
+    grace_seconds: float,
+) -> list[ContainerExit]:
+    """Run one job's containers to their ends, as ``run`` does with one.
+
+    The first one that fails ends the others.
+    """
+    children: list[Child] = []
+    for container in containers:
+        try:
+            children.append(start(container))
+        except FileNotFoundError as error:
+            with container.log_file.open("a", encoding="utf-8") as log:
+                log.write(f"{error}\n")
+            _end(children, 0.0)
+            # The image is the same for all.
+            return [ContainerExit(_NOT_FOUND, "itself")] * len(containers)
+    why = _wait(children, stop, time.monotonic() + max_seconds)
+    by_themselves = [child.poll() for child in children]
+    _end(children, grace_seconds)
+    return [
+        ContainerExit(child.wait(), why)
+        if own is None
+        else ContainerExit(_shell_code(own), "itself")
+        for child, own in zip(children, by_themselves, strict=True)
+    ]
+
+
+def _wait(
+    children: Sequence[Child], stop: threading.Event, deadline: float
+) -> Literal["stop", "timeout", "other"]:
+    """Return why those that still run are to be ended."""
+    while any(child.poll() is None for child in children):
         if stop.is_set():
-            return ContainerExit(child.terminate(grace_seconds), "stop")
+            return "stop"
         if time.monotonic() >= deadline:
-            return ContainerExit(child.terminate(grace_seconds), "timeout")
+            return "timeout"
+        if any(child.poll() for child in children):
+            break
         stop.wait(_POLL_SECONDS)
-    # A shell reports a signal the same way; Popen has it negative.
-    return ContainerExit(code if code >= 0 else 128 - code, "itself")
+    return "other"
+
+
+def _end(children: Sequence[Child], grace_seconds: float) -> None:
+    """Send all SIGTERM at once; they share the time until SIGKILL."""
+    deadline = time.monotonic() + grace_seconds
+    for child in children:
+        child.signal(signal.SIGTERM)
+    for child in children:
+        child.terminate(max(0.0, deadline - time.monotonic()))
+
+
+def _shell_code(code: int) -> int:
+    """Return an exit code as a shell reports it; Popen has signals negative."""
+    return code if code >= 0 else 128 - code

@@ -17,6 +17,10 @@ from localcloud.sagemaker_jobs import Jobs
 from localcloud.sagemaker_training_job import TrainingJob
 from localcloud.sagemaker_training_run import TrainingRun
 
+# Every instance is a process of its own here.
+_MOST_INSTANCES = 8
+_LONGEST_KEEP_ALIVE_SECONDS = 3600
+
 
 class TrainingJobs(Jobs[TrainingJob]):
     """All training jobs of this cloud."""
@@ -85,6 +89,7 @@ def _check_semantics(request: Parameters) -> None:
                 "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
                 "MaxRuntimeInSeconds"
             )
+    _check_warm_pool(request)
     names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
     if len(set(names)) < len(names):
         raise RequestInvalidError("Channel names must be unique.")
@@ -97,19 +102,37 @@ def _check_semantics(request: Parameters) -> None:
             ) from error
 
 
+def _check_warm_pool(request: Parameters) -> None:
+    seconds = request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds", 0)
+    if seconds and request.get("EnableManagedSpotTraining"):
+        raise RequestInvalidError(
+            "KeepAlivePeriodInSeconds cannot be used with managed spot training."
+        )
+    if seconds > _LONGEST_KEEP_ALIVE_SECONDS:
+        raise RequestInvalidError(
+            f"KeepAlivePeriodInSeconds is {seconds}; it can be at most "
+            f"{_LONGEST_KEEP_ALIVE_SECONDS}."
+        )
+
+
 def _unsupported(request: Parameters) -> Iterator[str]:
     algorithm = request["AlgorithmSpecification"]
     if "TrainingImage" not in algorithm:
         yield "training without AlgorithmSpecification.TrainingImage"
     resources = request.get("ResourceConfig", {})
-    if resources.get("InstanceCount", 1) != 1 or resources.get("InstanceGroups"):
-        yield "training on more than one instance"
+    if resources.get("InstanceGroups"):
+        yield "training on instance groups"
+    if resources.get("InstanceCount", 1) > _MOST_INSTANCES:
+        yield f"training on more than {_MOST_INSTANCES} instances"
     if request["OutputDataConfig"].get("CompressionType", "GZIP") != "GZIP":
         yield "uncompressed training output"
     if algorithm["TrainingInputMode"] == "Pipe":
         yield "Pipe input mode"
     for channel in request.get("InputDataConfig", []):
         yield from _unsupported_in_channel(channel)
+        source = channel["DataSource"].get("S3DataSource", {})
+        if source.get("S3DataDistributionType", "FullyReplicated") != "FullyReplicated":
+            yield f"data that is divided among instances in channel {channel['ChannelName']}"
 
 
 def _unsupported_in_channel(channel: Mapping[str, Any]) -> Iterator[str]:

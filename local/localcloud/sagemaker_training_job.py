@@ -37,6 +37,11 @@ class TrainingJob(Job):
         return f"{root}/{self.name}/output"
 
     @property
+    def instance_count(self) -> int:
+        """How many machines the job has."""
+        return int(self.request.get("ResourceConfig", {}).get("InstanceCount", 1))
+
+    @property
     def max_runtime_seconds(self) -> int:
         """After how long the container is told to stop."""
         stopping = self.request.get("StoppingCondition", {})
@@ -108,6 +113,7 @@ class TrainingJob(Job):
                     "TrainingTimeInSeconds": seconds,
                     "BillableTimeInSeconds": seconds,
                     "ProfilingStatus": "Disabled",
+                    "WarmPoolStatus": self._warm_pool(),
                 }
             )
 
@@ -146,6 +152,14 @@ class TrainingJob(Job):
         self._transitions.append(
             {"Status": secondary_status, "StartTime": now, "StatusMessage": message}
         )
+
+    def _warm_pool(self) -> Document | None:
+        """There is nothing to keep warm here: as on AWS without a quota for warm pools."""
+        if not self.request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds"):
+            return None
+        if self._ended is None:
+            return {"Status": "InUse"}
+        return {"Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": 0}
 
     def _seconds(self) -> int | None:
         if self._started is None or self._ended is None:

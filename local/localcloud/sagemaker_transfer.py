@@ -179,12 +179,13 @@ def files_below(directory: Path) -> list[Path]:
     return sorted(file for file in directory.rglob("*") if file.is_file())
 
 
-def pack(directory: Path, archive: Path) -> None:
-    """Write ``archive`` (.tar.gz) with what ``directory`` contains at its top level."""
+def pack(directories: Sequence[Path], archive: Path) -> None:
+    """Write ``archive`` (.tar.gz) with what the directories contain at its top level."""
     # Weights hardly compress: a higher level costs seconds and saves nothing.
     with tarfile.open(archive, "w:gz", compresslevel=1) as content:
-        for entry in sorted(directory.iterdir()):
-            content.add(entry, arcname=entry.name)
+        for directory in directories:
+            for entry in sorted(directory.iterdir()):
+                content.add(entry, arcname=entry.name)
 
 
 def unpack(archive: Path, directory: Path) -> None:

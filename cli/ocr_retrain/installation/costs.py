@@ -105,7 +105,12 @@ def run_costs(
     """Return what one run costs when its jobs take so long, without any saving by spot."""
     prices = _prices(parameters)
     return [
-        _job("Training", parameters["TrainingInstanceType"], training_minutes, prices),
+        _job(
+            "Training",
+            parameters["TrainingInstanceType"],
+            training_minutes * int(parameters["TrainingInstanceCount"]),
+            prices,
+        ),
         _job("Evaluation", parameters["EvaluationInstanceType"], evaluation_minutes, prices),
         Cost("Steps", f"about {_STATES} x 0.000025", _STATES * _TRANSITION),
         Cost(

@@ -45,10 +45,11 @@ class Quota:
 def needs_of(parameters: Mapping[str, str]) -> list[Need]:
     """Return what a stack with these parameters needs, by the names of the quotas."""
     training = parameters["TrainingInstanceType"]
+    trained_on = int(parameters["TrainingInstanceCount"])
     instances = int(parameters["EndpointInstanceCount"])
     most = max(instances, int(parameters["EndpointMaxInstanceCount"]))
     needs = [
-        Need(f"{training} for training job usage", "training on demand", 1, 1),
+        Need(f"{training} for training job usage", "training on demand", trained_on, trained_on),
         Need(
             f"{parameters['EvaluationInstanceType']} for processing job usage", "evaluation", 1, 1
         ),
@@ -66,10 +67,19 @@ def needs_of(parameters: Mapping[str, str]) -> list[Need]:
             f"{training} for spot training job usage",
             "training on spot capacity",
             0,
-            1,
+            trained_on,
             "Training will run on demand, for the full price.",
         )
         needs.insert(1, spot)
+    if parameters["TrainingKeepAliveSeconds"] != "0":
+        warm = Need(
+            f"{training} for training warm pool usage",
+            "warm pools",
+            0,
+            trained_on,
+            "Nothing will be kept warm; every job waits for new instances.",
+        )
+        needs.insert(1, warm)
     return needs
 
 

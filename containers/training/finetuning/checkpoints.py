@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +51,41 @@ class Checkpoint:
     best: Weights
     history: tuple[EpochRecord, ...] = ()
 
+    def as_arrays(self) -> list[Array]:
+        """Return all of it as arrays, the first of which holds the rest as JSON text."""
+        text = json.dumps(_described(self)).encode()
+        groups = (getattr(self, group).values() for group in _GROUPS)
+        return [np.frombuffer(text, dtype=np.uint8), *chain.from_iterable(groups)]
+
+    @classmethod
+    def of_arrays(cls, arrays: Sequence[Array]) -> Checkpoint:
+        """Return the checkpoint whose arrays these are."""
+        described = json.loads(arrays[0].tobytes())
+        rest = iter(arrays[1:])
+        return _assembled(
+            described,
+            {group: {name: next(rest) for name in described["names"][group]} for group in _GROUPS},
+        )
+
+
+def _described(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "position": asdict(checkpoint.position),
+        "schedule": dict(checkpoint.schedule),
+        "history": [asdict(each) for each in checkpoint.history],
+        "names": {group: list(getattr(checkpoint, group)) for group in _GROUPS},
+    }
+
+
+def _assembled(described: Mapping[str, Any], groups: Mapping[str, Weights]) -> Checkpoint:
+    return Checkpoint(
+        position=Position(**described["position"]),
+        schedule=described["schedule"],
+        # Checkpoints of earlier versions do not tell it.
+        history=tuple(EpochRecord(**each) for each in described.get("history", ())),
+        **groups,
+    )
+
 
 @dataclass(frozen=True)
 class CheckpointDirectory:
@@ -70,10 +107,7 @@ class CheckpointDirectory:
             np.savez(partial / f"{group}.npz", *arrays.values())
         state = {
             "fingerprint": self.fingerprint,
-            "position": asdict(position),
-            "schedule": dict(checkpoint.schedule),
-            "history": [asdict(each) for each in checkpoint.history],
-            "names": {group: list(getattr(checkpoint, group)) for group in _GROUPS},
+            **_described(checkpoint),
             "sha256": {f"{group}.npz": file_sha256(partial / f"{group}.npz") for group in _GROUPS},
         }
         (partial / _STATE).write_text(json.dumps(state), encoding="utf-8")
@@ -113,12 +147,9 @@ class CheckpointDirectory:
                 group: _read_arrays(directory / f"{group}.npz", state["names"][group])
                 for group in _GROUPS
             }
-            position = Position(**state["position"])
-            # Checkpoints of earlier versions do not tell it.
-            history = tuple(EpochRecord(**each) for each in state.get("history", ()))
+            return _assembled(state, groups)
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return Checkpoint(position=position, schedule=state["schedule"], history=history, **groups)
 
 
 def _read_arrays(path: Path, names: list[str]) -> Weights:

@@ -28,13 +28,18 @@ class Choice:
 
 
 def choose_recipe(
-    wanted: Hyperparameters, family: Family, network: Network, device: Device, new_lines: int
+    wanted: Hyperparameters,
+    family: Family,
+    network: Network,
+    device: Device,
+    new_lines: int,
+    processes: int = 1,
 ) -> Choice:
-    """Decide what the hyperparameters leave open.
+    """Decide what the hyperparameters leave open, with so many processes like this one.
 
     Raises HyperparameterError when the family cannot be trained as the recipe asks for.
     """
-    name, why = _name(wanted, family, network, device, new_lines)
+    name, why = _name(wanted, family, network, device, new_lines, processes)
     recipe = read_recipe(name, wanted.overrides)
     if recipe.depth not in family.depths:
         possible = ", ".join(sorted(family.depths))
@@ -46,7 +51,12 @@ def choose_recipe(
 
 
 def _name(
-    wanted: Hyperparameters, family: Family, network: Network, device: Device, new_lines: int
+    wanted: Hyperparameters,
+    family: Family,
+    network: Network,
+    device: Device,
+    new_lines: int,
+    processes: int,
 ) -> tuple[str, str]:
     if wanted.recipe != "auto":
         return wanted.recipe, "asked for by hyperparameter"
@@ -58,7 +68,8 @@ def _name(
         return "full", "a GPU trains all weights in little time"
     allowed = wanted.max_minutes or _UNASKED_MINUTES
     for name in ("full", "partial") if wanted.max_minutes else ("partial",):
-        minutes = minutes_on_cpu(read_recipe(name, wanted.overrides), new_lines, device.processors)
+        processors = device.processors * processes
+        minutes = minutes_on_cpu(read_recipe(name, wanted.overrides), new_lines, processors)
         if minutes <= allowed * _SHARE_OF_TIME:
             return name, _estimate(minutes, new_lines, allowed)
     return "head", f"more would take too long: {_estimate(minutes, new_lines, allowed)}"

@@ -9,6 +9,7 @@ from finetuning.examples import EncodedLines, Encoder
 from finetuning.interruption import StopRequest, TrainingInterruptedError
 from finetuning.material import Material
 from finetuning.progress import announce, encoding_line
+from finetuning.team import Team
 
 _TELL_EVERY_SECONDS = 2.0
 
@@ -30,13 +31,15 @@ class EncodingProgress:
 
     total: int
     stop: StopRequest
+    team: Team
     _done: int = field(default=0, init=False)
     _told: float = field(default_factory=time.monotonic, init=False)
 
     def add(self, pictures: int) -> None:
-        """Count pictures. Raises TrainingInterruptedError after SIGTERM."""
+        """Count pictures. Raises TrainingInterruptedError after SIGTERM to any process."""
         self._done += pictures
-        if self.stop.terminated:
+        (terminated,) = self.team.anywhere(self.stop.terminated)
+        if terminated:
             raise TrainingInterruptedError
         if time.monotonic() - self._told >= _TELL_EVERY_SECONDS:
             self._told = time.monotonic()

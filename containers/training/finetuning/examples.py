@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from finetuning.augmentation import augmented
 from finetuning.parts import Inputs, TrainedPart
 from finetuning.samples import Resolution, Sample
 from finetuning.storage import ArrayStore
+from finetuning.team import Alone, Team
 from recognition.images import Pixels
 from recognition.preprocessing import Tensor, scale_line
 
@@ -34,6 +36,11 @@ class EncodedLines:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def share(self, team: Team) -> EncodedLines:
+        """Return the lines that this process is to read when all are read once."""
+        chosen = slice(team.rank, None, team.size)
+        return EncodedLines(self.samples[chosen], self.views[chosen], self.store, self.old)
 
     def members(self) -> list[Member]:
         """Return what an epoch shows of these lines."""
@@ -90,8 +97,20 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """This process's share of a step's lines; `lines` is how many the step has in all."""
+
+    groups: tuple[Group, ...]
+    lines: int
+
+
+@dataclass(frozen=True)
 class Encoder:
-    """Encodes lines for the trained part. A view depends on the seed, the line and its number."""
+    """Encodes lines for the trained part. A view depends on the seed, the line and its number.
+
+    Processes share the work out and exchange what it gives, so that each can train on any line and
+    all train on the same bits.
+    """
 
     part: TrainedPart
     resolution: Resolution
@@ -99,17 +118,21 @@ class Encoder:
     store: ArrayStore
     seed: int
     progress: Callable[[int], None]
+    team: Team
 
     def encode(
         self, samples: Sequence[Sample], *, views: int = 1, old: bool = False
     ) -> EncodedLines:
         """Encode every line as it is and in `views - 1` distorted views."""
         found: list[list[int]] = [[] for _ in samples]
+        at_once = _CHUNK * self.team.size
         for view in range(views):
-            for start in range(0, len(samples), _CHUNK):
-                chunk = samples[start : start + _CHUNK]
-                pictures = [self._picture(sample, view) for sample in chunk]
-                for offset, inputs in enumerate(self.part.encode(pictures)):
+            for start in range(0, len(samples), at_once):
+                chunk = samples[start : start + at_once]
+                own = chunk[self.team.rank * _CHUNK : (self.team.rank + 1) * _CHUNK]
+                encoded = self.part.encode([self._picture(sample, view) for sample in own])
+                everybodys = chain.from_iterable(self.team.gather(encoded))
+                for offset, inputs in enumerate(everybodys):
                     found[start + offset].append(self.store.append(inputs))
                 self.progress(len(chunk))
         return EncodedLines(tuple(samples), tuple(tuple(item) for item in found), self.store, old)
@@ -126,11 +149,15 @@ class Encoder:
 
 @dataclass(frozen=True)
 class Mixture:
-    """New and old lines, shuffled together anew each epoch."""
+    """New and old lines, shuffled together anew each epoch.
+
+    `batch_size` lines make a step; of each batch every process of the team takes another share.
+    """
 
     parts: tuple[EncodedLines, ...]
     batch_size: int
     seed: int
+    team: Team = Alone()
 
     def __len__(self) -> int:
         return sum(sum(part.repeats) if part.repeats else len(part) for part in self.parts)
@@ -140,24 +167,25 @@ class Mixture:
         """Batches per epoch."""
         return -(-len(self) // self.batch_size)
 
-    def batches(self, epoch: int, first: int, part: TrainedPart) -> Iterator[list[Group]]:
+    def batches(self, epoch: int, first: int, part: TrainedPart) -> Iterator[Batch]:
         """Yield the epoch's batches from the given one on; the order depends on seed and epoch."""
         members = [member for lines in self.parts for member in lines.members()]
         order = np.random.default_rng((self.seed, epoch)).permutation(len(members))
         for start in range(first * self.batch_size, len(members), self.batch_size):
             chosen = [members[index] for index in order[start : start + self.batch_size]]
-            yield _groups(chosen, epoch, part)
+            own = chosen[self.team.rank :: self.team.size]
+            yield Batch(_groups(own, epoch, part), len(chosen))
 
 
-def _groups(members: Sequence[Member], epoch: int, part: TrainedPart) -> list[Group]:
+def _groups(members: Sequence[Member], epoch: int, part: TrainedPart) -> tuple[Group, ...]:
     by_width: dict[int, list[Member]] = defaultdict(list)
     for member in members:
         by_width[member.lines.width(member.index, part, member.turn(epoch))].append(member)
-    return [
+    return tuple(
         Group(
             part.batch([each.lines.inputs(each.index, each.turn(epoch)) for each in together]),
             tuple(each.lines.samples[each.index].targets for each in together),
             tuple(each.lines.old for each in together),
         )
         for together in by_width.values()
-    ]
+    )

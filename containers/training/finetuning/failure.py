@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from finetuning.cluster import ClusterError, ProcessLostError
 from finetuning.configuration import ConfigError
 from finetuning.hyperparameters import HyperparameterError
 from finetuning.labels import LabelError
@@ -17,10 +18,12 @@ _SHOWN = 960
 
 EXPECTED = (
     ArtefactError,
+    ClusterError,
     ConfigError,
     DictionaryError,
     HyperparameterError,
     LabelError,
+    ProcessLostError,
     WeightsError,
 )
 

@@ -53,6 +53,7 @@ class Hyperparameters(BaseModel):
     seed: int = Field(default=1, ge=0, lt=2**31)
     max_minutes: Auto[Annotated[float, Field(gt=0)]] = None
     remove_characters: _Names = ()
+    processes_per_host: Auto[Annotated[int, Field(ge=1, le=64)]] = None
     overrides: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod

@@ -5,7 +5,7 @@ The frozen front before it runs once per picture; its results are stored and tra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -148,10 +148,18 @@ class TrainedPart:
         for layer in self.layers():
             layer.train()
         if not batch_statistics:
-            for layer in self.layers():
-                for inner in layer.sublayers(include_self=True):
-                    if isinstance(inner, (nn.BatchNorm2D, nn.BatchNorm)):
-                        inner.eval()
+            for layer in self._normalisations():
+                layer.eval()
+
+    def statistics(self) -> list[Any]:
+        """Return the means and variances that batch normalisation keeps in the trained layers."""
+        return [kept for layer in self._normalisations() for kept in (layer._mean, layer._variance)]
+
+    def _normalisations(self) -> Iterator[Any]:
+        for layer in self.layers():
+            for inner in layer.sublayers(include_self=True):
+                if isinstance(inner, (nn.BatchNorm2D, nn.BatchNorm)):
+                    yield inner
 
     def eval(self) -> None:
         """Switch to evaluation."""

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-
-LOSS_PATTERN = r"epoch=\d+/\d+ step=\d+/\d+ loss=([0-9.eE+-]+)"
-LEARNING_RATE_PATTERN = r"loss=\S+ learning_rate=([0-9.eE+-]+)"
-IMAGES_PER_SECOND_PATTERN = r"images_per_second=([0-9.]+)"
-DEV_EXACT_MATCH_PATTERN = r"epoch=\d+/\d+ dev_exact_match=([0-9.]+)"
 
 
 @dataclass(frozen=True)
@@ -30,6 +26,11 @@ class EpochRecord:
 def announce(text: str) -> None:
     """Print one line of explanation."""
     print(text, flush=True)
+
+
+def announce_as(rank: int, text: str) -> None:
+    """Print a line that matters whichever process prints it; only the first one's are metrics."""
+    print(text, file=sys.stderr if rank > 0 else None, flush=True)
 
 
 def step_line(

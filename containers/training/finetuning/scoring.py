@@ -12,6 +12,7 @@ from finetuning.device import Device
 from finetuning.examples import EncodedLines
 from finetuning.parts import TrainedPart
 from finetuning.progress import announce, epoch_line, guard_line
+from finetuning.team import Team
 from recognition.dictionary import CharacterDictionary
 from recognition.preprocessing import batches_of_equal_width
 
@@ -47,6 +48,7 @@ class Judge:
     device: Device
     dev: EncodedLines
     guard: EncodedLines
+    team: Team
 
     def announce(self, epoch: tuple[int, int], score: Score) -> None:
         """Print the lines that end an epoch."""
@@ -55,19 +57,25 @@ class Judge:
             announce(guard_line(epoch, score.guard, len(self.guard)))
 
     def score(self) -> Score:
-        """Read the held-back lines; an empty set counts as perfect."""
+        """Read the held-back lines, each process a share; an empty set counts as perfect."""
         self.part.eval()
-        return Score(self._exact_match(self.dev), self._exact_match(self.guard))
+        sets = (self.dev, self.guard)
+        own = [self._right(lines.share(self.team)) for lines in sets]
+        # What is read for the first time is compiled first, which takes as long as it takes.
+        self.team.meet()
+        right = self.team.total(own)
+        dev, guard = (
+            found / len(lines) if len(lines) else 1.0
+            for found, lines in zip(right, sets, strict=True)
+        )
+        return Score(dev, guard)
 
-    def _exact_match(self, lines: EncodedLines) -> float:
-        if not len(lines):
-            return 1.0
+    def _right(self, lines: EncodedLines) -> int:
         readings = read_lines(self.part, lines, self.dictionary, self.device)
-        right = sum(
+        return sum(
             reading.strip() == sample.text.strip()
             for reading, sample in zip(readings, lines.samples, strict=True)
         )
-        return right / len(lines)
 
 
 def read_lines(

@@ -17,7 +17,7 @@ import numpy as np
 import paddle
 
 from finetuning.device import Device
-from finetuning.examples import EncodedLines, Group, Mixture
+from finetuning.examples import Batch, EncodedLines, Group, Mixture
 from finetuning.losses import ctc_loss
 from finetuning.parts import TrainedPart
 from finetuning.progress import announce
@@ -45,7 +45,7 @@ class Settler:
             return
         self.part.eval()
         outputs.make_added_ordinary()
-        batches = [self._hidden(groups) for groups in self._batches(lines)]
+        batches = [self._hidden(batch.groups) for batch in self._batches(lines)]
         with outputs.only_added() as parameters:
             first, last = self._train(batches, parameters)
         outputs.write_back()
@@ -67,7 +67,7 @@ class Settler:
             means.append(float(np.mean(losses)))
         return means[0], means[-1]
 
-    def _batches(self, lines: Sequence[EncodedLines]) -> list[list[Group]]:
+    def _batches(self, lines: Sequence[EncodedLines]) -> list[Batch]:
         mixture = Mixture(tuple(lines), _BATCH, self.seed)
         return list(mixture.batches(0, 0, self.part))
 

@@ -17,14 +17,19 @@ Metrics = dict[str, float | int | str | None]
 
 
 def announce_material(
-    recipe: Recipe, why: str, material: Material, set_aside: SetAside, device: Device
+    recipe: Recipe,
+    why: str,
+    material: Material,
+    set_aside: SetAside,
+    device: Device,
+    processes: int,
 ) -> None:
     """Print which recipe was chosen and why, and what it trains on."""
     for sentence in set_aside.sentences():
         announce(sentence)
     announce(
-        f"recipe={recipe.name} because {why}; device={device.name} epochs={recipe.epochs} "
-        f"views={recipe.views} learning_rate={recipe.learning_rate}"
+        f"recipe={recipe.name} because {why}; device={device.name} processes={processes} "
+        f"epochs={recipe.epochs} views={recipe.views} peak_learning_rate={recipe.learning_rate}"
     )
     announce(
         f"new_lines={len(material.new)} practice_lines={len(material.practice)} "

@@ -5,26 +5,30 @@
 3. train the rest on new and old lines together, with checkpoints;
 4. blend with the champion as far as held-back lines ask for it;
 5. export and write the artefact.
+
+Several processes do 1 to 4 together, each with a share of every batch; the first one does 5.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from finetuning.artefacts import Lineage, load_model, write_model
 from finetuning.choice import is_small
+from finetuning.cluster import ProcessLostError
 from finetuning.device import Device, single_threaded
-from finetuning.failure import write_failure
-from finetuning.hyperparameters import HyperparameterError, read_hyperparameters
+from finetuning.failure import sentence_of, write_failure
+from finetuning.hyperparameters import read_hyperparameters
 from finetuning.interruption import StopRequest, TrainingInterruptedError
 from finetuning.paths import JobPaths
 from finetuning.progress import announce
 from finetuning.session import TrainingSession
+from finetuning.team import Team, joined
 from recognition.artefact import unpack
 
 
@@ -34,10 +38,18 @@ def main(stop: StopRequest) -> int:
     # Again, because `import paddle` has replaced the handler.
     stop.listen()
     try:
-        _run(paths, stop)
+        with joined(stop) as team, ExitStack() as stack:
+            if team.rank > 0:
+                # Metrics are read from what any process prints, and would count several times.
+                stack.enter_context(
+                    redirect_stdout(stack.enter_context(Path(os.devnull).open("w")))
+                )
+            _run(paths, stop, team)
     except TrainingInterruptedError:
         announce("Interrupted; the next start continues from the last checkpoint.")
         return 0
+    except ProcessLostError as error:
+        return _lost(paths.training_failure, error)
     # Whatever it is, SageMaker shows people the failure file and nothing else.
     except Exception as error:
         print(f"error: {write_failure(paths.training_failure, error)}", file=sys.stderr, flush=True)
@@ -45,33 +57,29 @@ def main(stop: StopRequest) -> int:
     return 0
 
 
-def _run(paths: JobPaths, stop: StopRequest) -> None:
+def _lost(failure: Path, error: ProcessLostError) -> int:
+    """Tell of another process's failure, but never in place of what that has told itself."""
+    if error.told or not failure.exists():
+        write_failure(failure, error)
+    print(f"error: {sentence_of(error)}", file=sys.stderr, flush=True)
+    return 1
+
+
+def _run(paths: JobPaths, stop: StopRequest, team: Team) -> None:
     started = time.monotonic()
     wanted = read_hyperparameters(paths.hyperparameters)
-    _require_one_instance(paths.resources)
     stop.allow(wanted.max_minutes)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         champion, _ = load_model(unpack(paths.champion, scratch))
-        session = TrainingSession(wanted, champion, Device.best(), stop, stack)
+        session = TrainingSession(wanted, champion, Device.best(), stop, stack, team)
         with single_threaded(is_small(champion.network)):
             trained = session.train(paths)
+        if team.rank > 0:
+            return
         lineage = Lineage(wanted.run_id, wanted.parent_package_arn, wanted.dataset_ids)
-        metrics = {**trained.metrics, "seconds": round(time.monotonic() - started, 1)}
+        seconds = round(time.monotonic() - started, 1)
+        metrics = {**trained.metrics, "processes": team.size, "seconds": seconds}
         recipe, history = trained.recipe.as_yaml(), trained.history
         write_model(trained.model, lineage, metrics, paths.model, recipe, history)
     announce(f"The model was written after {time.monotonic() - started:.1f} seconds.")
-
-
-def _require_one_instance(resources: Path) -> None:
-    """Raise HyperparameterError when the job was given several machines."""
-    if not resources.is_file():
-        return
-    try:
-        hosts = json.loads(resources.read_text(encoding="utf-8")).get("hosts", [])
-    except (ValueError, AttributeError) as error:
-        raise HyperparameterError(f"{resources.name} is not a JSON object.") from error
-    if len(hosts) > 1:
-        raise HyperparameterError(
-            f"The job has {len(hosts)} instances but trains on one; set InstanceCount to 1."
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,21 +12,25 @@ import paddle
 
 from finetuning.checkpoints import Checkpoint, CheckpointDirectory, Position
 from finetuning.device import Device
-from finetuning.examples import Group, Mixture
+from finetuning.examples import Batch, Group, Mixture
+from finetuning.gradients import add_up_gradients, average
 from finetuning.interruption import StopRequest, TrainingInterruptedError
 from finetuning.losses import ctc_loss
 from finetuning.memory import is_out_of_memory
 from finetuning.parts import TrainedPart
 from finetuning.prefetching import prefetched
-from finetuning.progress import EpochRecord, announce, step_line
+from finetuning.progress import EpochRecord, announce, announce_as, step_line
 from finetuning.recipes import Recipe
 from finetuning.retention import Anchor, Teacher
 from finetuning.schedule import learning_rate_schedule
 from finetuning.scoring import Judge, Score
+from finetuning.team import Team
 from finetuning.weights import Weights
 
 _REPORT_EVERY = 10
 _SAVE_EVERY_SECONDS = 60.0
+# No two processes of a job draw the same dropout.
+_SEEDS_PER_PROCESS = 10_000_019
 # Held-back lines do not tell models apart that differ by less than this over the root of their
 # number: two points of 400 lines, nine of twenty. The longer trained model is the better then.
 _NOISE = 0.4
@@ -45,10 +48,12 @@ class Trainer:
     device: Device
     checkpoints: CheckpointDirectory
     stop: StopRequest
+    team: Team
     _best: Weights = field(default_factory=dict, init=False)
     _best_score: float | None = field(default=None, init=False)
     _since_gain: int = field(default=0, init=False)
     _losses: list[float] = field(default_factory=list, init=False)
+    _compiled: bool = field(default=False, init=False)
     history: list[EpochRecord] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +73,8 @@ class Trainer:
         self._anchor = Anchor([*body, *self.part.outputs.trained_known()], recipe.l2_sp)
         distils = recipe.distillation > 0 or recipe.distillation_new > 0
         self._teacher = Teacher(self.part) if distils else None
-        self._at_once = recipe.batch_size
+        self._own_lines = -(-recipe.batch_size // self.team.size)
+        self._at_once = self._own_lines
 
     @property
     def _epochs(self) -> int:
@@ -87,21 +93,33 @@ class Trainer:
         epoch, step = self._resume()
         if not self.history:
             self._record(0, before)
-        while epoch < self._epochs and not self.stop.out_of_time():
+        while epoch < self._epochs and not self._out_of_time():
             if self._since_gain >= self.recipe.patience:
                 announce(f"No gain in {self._since_gain} epochs; training stops here.")
                 break
             began, seen = time.monotonic(), self._epoch(epoch, step)
             seconds = time.monotonic() - began
-            if self.stop.out_of_time():
+            if self._out_of_time():
                 announce("The time budget is spent; the best weights so far are used.")
             self._record(epoch + 1, self._judge(epoch, before), seen, seconds)
             epoch, step = epoch + 1, 0
             self._save(epoch, step)
         return self._best
 
+    def _out_of_time(self) -> bool:
+        (late,) = self.team.anywhere(self.stop.out_of_time())
+        return late
+
+    def _latest(self) -> Checkpoint | None:
+        """Return what the first process would go on from, so that all start at the same step."""
+        own = self.checkpoints.latest() if self.team.rank == 0 else None
+        if self.team.size == 1:
+            return own
+        arrays = self.team.share([] if own is None else own.as_arrays())
+        return Checkpoint.of_arrays(arrays) if arrays else None
+
     def _resume(self) -> tuple[int, int]:
-        saved = self.checkpoints.latest()
+        saved = self._latest()
         if saved is None:
             return 0, 0
         self.part.set_weights(saved.weights)
@@ -127,22 +145,24 @@ class Trainer:
         batches = self.mixture.batches(epoch, first, self.part)
         if self.device.is_gpu:
             batches = prefetched(batches)
-        for step, groups in enumerate(batches, start=first + 1):
+        for step, batch in enumerate(batches, start=first + 1):
             # Seeding every step makes dropout the same after a restart.
-            paddle.seed(self.seed + epoch * self.mixture.steps + step)
+            number = epoch * self.mixture.steps + step
+            paddle.seed(self.seed + number + self.team.rank * _SEEDS_PER_PROCESS)
             self.part.outputs.draw_sample((self.seed, epoch, step))
-            losses.append(self._step(groups))
-            seen += sum(len(group) for group in groups)
+            losses.append(self._step(batch))
+            seen += batch.lines
             if step % _REPORT_EVERY == 0 or step == self.mixture.steps:
                 speed = seen / max(time.monotonic() - started, 1e-9)
                 self._report(epoch, step, float(np.mean(losses[-_REPORT_EVERY:])), speed)
-            if self.stop.terminated:
+            terminated, late = self.team.anywhere(self.stop.terminated, self.stop.out_of_time())
+            if terminated:
                 self._save(epoch, step)
                 raise TrainingInterruptedError
             if time.monotonic() - saved > _SAVE_EVERY_SECONDS:
                 self._save(epoch, step)
                 saved = time.monotonic()
-            if self.stop.out_of_time():
+            if late:
                 break
         return seen
 
@@ -157,38 +177,49 @@ class Trainer:
             )
         )
 
-    def _step(self, groups: Sequence[Group]) -> float:
+    def _step(self, batch: Batch) -> float:
+        """Take one optimizer step; return the loss over all processes' lines."""
+        own = self._gradients(batch)
+        if not self._compiled:
+            self.team.meet()
+            self._compiled = True
+        loss = add_up_gradients(self.team, self._parameters, own)
+        self.device.step(self._optimizer)
+        if self.recipe.batch_statistics:
+            average(self.team, self.part.statistics())
+        self.part.outputs.shorten_added()
+        self._anchor.pull(self._schedule.last_lr)
+        self._schedule.step()
+        return loss
+
+    def _gradients(self, batch: Batch) -> float:
         try:
-            return self._gradient_step(groups)
+            return self._backward(batch)
         # Paddle reports a lack of memory as one of several exceptions.
         except Exception as error:
-            if not is_out_of_memory(error) or self._at_once < self.recipe.batch_size:
+            if not is_out_of_memory(error) or self._at_once < self._own_lines:
                 raise
-            self._at_once = max(1, self.recipe.batch_size // 2)
-            announce(
+            self._at_once = max(1, self._own_lines // 2)
+            announce_as(
+                self.team.rank,
                 f"Out of memory: from here on {self._at_once} lines at a time, "
-                f"still {self.recipe.batch_size} per step."
+                f"still {self.recipe.batch_size} per step.",
             )
         self._optimizer.clear_grad()
-        return self._gradient_step(groups)
+        return self._backward(batch)
 
-    def _gradient_step(self, groups: Sequence[Group]) -> float:
-        """Take one optimizer step over a batch whose lines may be of several widths.
+    def _backward(self, batch: Batch) -> float:
+        """Compute the gradients of this process's lines, which may be of several widths.
 
         Lines of one width go through together and the gradients add up, so that no line sees
         padding that evaluation would not give it.
         """
         total = 0.0
-        lines = sum(len(group) for group in groups)
-        for group in groups:
+        for group in batch.groups:
             for piece in group.pieces(self._at_once):
-                loss = self._loss(piece) * (len(piece) / lines)
+                loss = self._loss(piece) * (len(piece) / batch.lines)
                 self.device.backward(loss)
                 total += loss.item()
-        self.device.step(self._optimizer)
-        self.part.outputs.shorten_added()
-        self._anchor.pull(self._schedule.last_lr)
-        self._schedule.step()
         return total
 
     def _loss(self, group: Group) -> Any:  # noqa: ANN401  (a tensor)
@@ -241,6 +272,8 @@ class Trainer:
         )
 
     def _save(self, epoch: int, step: int) -> None:
+        if self.team.rank > 0:
+            return
         self.part.outputs.write_back()
         state = self._optimizer.state_dict()
         schedule = {key: float(value) for key, value in state.pop("LR_Scheduler").items()}

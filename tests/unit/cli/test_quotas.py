@@ -11,6 +11,8 @@ from .installing import QUOTAS, answer_quotas, make_account
 
 PARAMETERS = {
     "TrainingInstanceType": "ml.g5.xlarge",
+    "TrainingInstanceCount": "1",
+    "TrainingKeepAliveSeconds": "0",
     "EvaluationInstanceType": "ml.c5.2xlarge",
     "EndpointInstanceType": "ml.g4dn.xlarge",
     "EndpointInstanceCount": "1",
@@ -89,3 +91,14 @@ def test_a_scaled_endpoint_needs_all_its_instances_twice_for_an_update() -> None
 
     assert [(need.least, need.better) for need in needs if "endpoint" in need.quota] == [(3, 6)]
     assert not [need for need in needs if "spot" in need.quota]
+
+
+def test_every_instance_of_a_training_is_counted_also_those_that_are_kept_warm() -> None:
+    asked = {"TrainingInstanceCount": "2", "TrainingKeepAliveSeconds": "600"}
+    needs = needs_of({**PARAMETERS, **asked, "UseSpotTraining": "false"})
+
+    counted = {need.quota: (need.least, need.better) for need in needs if "training" in need.quota}
+    assert counted == {
+        "ml.g5.xlarge for training job usage": (2, 2),
+        "ml.g5.xlarge for training warm pool usage": (0, 2),
+    }

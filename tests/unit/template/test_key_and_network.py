@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import botocore.session
@@ -27,6 +29,10 @@ SUBSTITUTIONS = {
     "ModelExecutionRoleArn": "arn:aws:iam::123456789012:role/model",
     "BucketName": "labelled-data",
     "TrainingVolumeGigabytes": "50",
+    "TrainingInstanceCount": "1",
+    "TrainingKeepAliveSeconds": "0",
+    "TrainingInputMode": "File",
+    "EncryptTrainingTraffic": "false",
     "MaxTrainingSeconds": "14400",
     "MaxEvaluationSeconds": "3600",
 }
@@ -175,9 +181,9 @@ def evaluate(value: object, variables: dict[str, Any]) -> Any:  # noqa: ANN401
     return expression.evaluate(None, frame)
 
 
-def states(machine: str) -> dict[str, Any]:
+def states(machine: str, given: Mapping[str, str]) -> dict[str, Any]:
     text = (ROOT / "statemachine" / f"{machine}.asl.yaml").read_text(encoding="utf-8")
-    for name, value in SUBSTITUTIONS.items():
+    for name, value in {**SUBSTITUTIONS, **given}.items():
         text = text.replace(f"${{{name}}}", value)
     found: dict[str, Any] = yaml.safe_load(text)["States"]
     return found
@@ -193,9 +199,15 @@ def plan(**parts: Any) -> dict[str, Any]:  # noqa: ANN401
     return {**dict.fromkeys(names.split(), uri), "hyperparameters": {"epochs": "5"}, **parts}
 
 
-def requests(parts: dict[str, Any], options: dict[str, Any], *, spot: bool) -> dict[str, Any]:
+def requests(
+    parts: dict[str, Any],
+    options: dict[str, Any],
+    *,
+    spot: bool,
+    parameters: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Evaluate the requests of the jobs, the model and the endpoint configuration."""
-    retrain, deploy = states("retrain"), states("deploy")
+    retrain, deploy = states("retrain", parameters), states("deploy", parameters)
     context = {"context": {"State": {"RetryCount": 0}, "Execution": {"Id": "arn"}}}
     variables: dict[str, Any] = {
         "plan": plan(**parts),
@@ -234,6 +246,41 @@ def test_requests_are_what_sagemaker_takes(
         shape = model.operation_model(operation).input_shape
         report = ParamValidator().validate(given, shape)
         assert not report.has_errors(), f"{operation}: {report.generate_report()}"
+
+
+def test_several_instances_warm_pools_and_streamed_input_reach_the_training_job() -> None:
+    parameters = {
+        "TrainingInstanceCount": "2",
+        "TrainingKeepAliveSeconds": "600",
+        "TrainingInputMode": "FastFile",
+        "EncryptTrainingTraffic": "true",
+    }
+    asked = requests(NOTHING, {}, spot=False, parameters=parameters)["CreateTrainingJob"]
+
+    shape = botocore.session.get_session().get_service_model("sagemaker")
+    request_shape = shape.operation_model("CreateTrainingJob").input_shape
+    assert not ParamValidator().validate(asked, request_shape).has_errors()
+    assert asked["ResourceConfig"] == {
+        "InstanceType": "ml.c5.4xlarge",
+        "InstanceCount": 2,
+        "VolumeSizeInGB": 50,
+        "KeepAlivePeriodInSeconds": 600,
+    }
+    assert asked["EnableInterContainerTrafficEncryption"] is True
+    modes = {each["ChannelName"]: each["InputMode"] for each in asked["InputDataConfig"]}
+    # SageMaker asks for File where a job goes on from another model.
+    assert modes == {"champion": "File", "labels": "FastFile", "training": "FastFile"}
+    plain = requests(NOTHING, {}, spot=True)["CreateTrainingJob"]
+    assert "KeepAlivePeriodInSeconds" not in plain["ResourceConfig"]
+
+
+def test_a_stack_with_a_warm_pool_of_spot_instances_is_refused(template: dict[str, Any]) -> None:
+    rule = template["Rules"]["WarmPoolsAreOnDemand"]
+    assert rule["RuleCondition"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "TrainingKeepAliveSeconds"}, "0"]}]
+    }
+    (assertion,) = rule["Assertions"]
+    assert assertion["Assert"] == {"Fn::Equals": [{"Ref": "UseSpotTraining"}, "false"]}
 
 
 def test_absent_parameters_leave_no_field_behind() -> None:

@@ -45,7 +45,7 @@ def test_packed_directory_unpacks_to_the_same_files(tmp_path: Path) -> None:
     (source / "inference").mkdir(parents=True)
     (source / "dict.txt").write_text("a")
     (source / "inference/model.onnx").write_bytes(bytes(range(256)))
-    pack(source, tmp_path / "model.tar.gz")
+    pack([source], tmp_path / "model.tar.gz")
     unpack(tmp_path / "model.tar.gz", tmp_path / "copy")
     assert (tmp_path / "copy/dict.txt").read_text() == "a"
     assert (tmp_path / "copy/inference/model.onnx").read_bytes() == bytes(range(256))

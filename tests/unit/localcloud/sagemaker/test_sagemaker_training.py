@@ -182,6 +182,85 @@ def test_checkpoints_are_restored_and_saved(cloud: Cloud, training_request: Make
     assert cloud.get(f"{run}/checkpoints/step/2.bin") == b"two"
 
 
+def instances(count: int, **more: Any) -> Request:
+    return {
+        "ResourceConfig": {
+            "InstanceType": "ml.g5.xlarge",
+            "InstanceCount": count,
+            "VolumeSizeInGB": 10,
+            **more,
+        }
+    }
+
+
+def test_every_instance_has_its_own_container_and_all_data(
+    cloud: Cloud, training_request: MakeRequest
+) -> None:
+    run = unique("run")
+    cloud.put({f"{run}/labels/train.txt": "train", f"{run}/checkpoints/1.bin": "one"})
+    name = unique("job")
+    job = run_to_end(
+        cloud,
+        training_request(
+            name,
+            "on_every_host",
+            InputDataConfig=[channel("labels", f"s3://{BUCKET}/{run}/labels/")],
+            CheckpointConfig={"S3Uri": f"s3://{BUCKET}/{run}/checkpoints"},
+            **instances(2),
+        ),
+    )
+
+    assert job["TrainingJobStatus"] == "Completed"
+    model = unpacked(cloud.get(f"models/{name}/output/model.tar.gz"))
+    seen = {host: json.loads(text) for host, text in model.items()}
+    assert set(seen) == {"127.0.0.1", "127.0.0.2"}
+    ports = set()
+    for host, about in seen.items():
+        assert about["resources"]["current_host"] == host
+        assert about["resources"]["hosts"] == ["127.0.0.1", "127.0.0.2"]
+        assert about["data"] == ["labels/train.txt"]
+        assert about["checkpoints"] == ["1.bin"]
+        ports.add(about["port"])
+    assert len(ports) == 1
+    # All hosts write to one prefix.
+    assert cloud.keys(f"{run}/checkpoints/of-") == [
+        f"{run}/checkpoints/of-127.0.0.1",
+        f"{run}/checkpoints/of-127.0.0.2",
+    ]
+    for number in (1, 2):
+        log = cloud.log_lines("/aws/sagemaker/TrainingJobs", f"{name}/algo-{number}-")
+        assert log == [f"on 127.0.0.{number}"]
+
+
+def test_an_instance_that_fails_ends_the_job_and_the_others(
+    cloud: Cloud, training_request: MakeRequest
+) -> None:
+    job = run_to_end(cloud, training_request(unique("job"), "crash_on_the_second", **instances(2)))
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"] == "AlgorithmError: The second ran dry., exit code: 3"
+
+
+def test_streamed_input_is_there_to_be_read_only(
+    cloud: Cloud, training_request: MakeRequest
+) -> None:
+    run = unique("run")
+    cloud.put({f"{run}/labels/train.txt": "train"})
+    source = {**channel("labels", f"s3://{BUCKET}/{run}/labels/"), "InputMode": "FastFile"}
+    seen = seen_by(
+        cloud, run_to_end(cloud, training_request(unique("job"), InputDataConfig=[source]))
+    )
+    assert seen["data"] == {"labels/train.txt": "train"}
+    assert seen["modes"] == {"labels/train.txt": "0o444"}
+    assert seen["config"]["inputdataconfig"]["labels"]["TrainingInputMode"] == "FastFile"
+
+
+def test_nothing_is_kept_warm_here(cloud: Cloud, training_request: MakeRequest) -> None:
+    kept = instances(1, KeepAlivePeriodInSeconds=600)
+    job = run_to_end(cloud, training_request(unique("job"), **kept))
+    assert job["ResourceConfig"]["KeepAlivePeriodInSeconds"] == 600
+    assert job["WarmPoolStatus"]["Status"] == "Terminated"
+
+
 def test_crash_reports_the_failure_file_and_keeps_the_output(
     cloud: Cloud, training_request: MakeRequest
 ) -> None:
@@ -262,7 +341,7 @@ def test_stopped_job_still_uploads_its_model(cloud: Cloud, training_request: Mak
 
 
 def test_job_is_stopped_when_its_time_is_over(cloud: Cloud, training_request: MakeRequest) -> None:
-    request = training_request(unique("job"), "wait", StoppingCondition={"MaxRuntimeInSeconds": 1})
+    request = training_request(unique("job"), "wait", StoppingCondition={"MaxRuntimeInSeconds": 3})
     job = run_to_end(cloud, request)
     assert job["TrainingJobStatus"] == "Stopped"
     assert job["SecondaryStatus"] == "MaxRuntimeExceeded"
@@ -292,7 +371,19 @@ def test_name_cannot_be_used_twice(cloud: Cloud, training_request: MakeRequest) 
             "'resourceConfig.instanceType' failed.*enum value set",
         ),
         ({"EnableManagedSpotTraining": True}, "MaxWaitTimeInSeconds"),
-        ({"ResourceConfig": {"InstanceCount": 2}}, "more than one instance"),
+        ({"ResourceConfig": {"InstanceCount": 9}}, "more than 8 instances"),
+        (
+            {
+                "ResourceConfig": {"InstanceCount": 1, "KeepAlivePeriodInSeconds": 600},
+                "EnableManagedSpotTraining": True,
+                "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90},
+            },
+            "cannot be used with managed spot training",
+        ),
+        (
+            {"ResourceConfig": {"InstanceCount": 1, "KeepAlivePeriodInSeconds": 3601}},
+            "at most 3600",
+        ),
         (
             {"InputDataConfig": [channel("training", f"s3://{BUCKET}/nothing/here")]},
             'No S3 objects found under S3 URL "s3://sagemaker-tests/nothing/here"',
