@@ -20,6 +20,8 @@ from tests.chaos.deployed import Deployed, NotAtRestError, deployed
 from tests.chaos.faults import StepFault
 from tests.chaos.report import Failure, Tally
 
+from retraining.decision import MOST_DATASETS_PER_RUN
+
 STATES = (
     "Wait for upload to settle",
     "Unpack archives",
@@ -91,13 +93,14 @@ class Campaign:
         waiting = invariants.waiting_for_a_person(truth)
         if not waiting - invariants.given_up(truth):
             return
-        # Whatever waits after failed runs is trained with the next upload.
+        # Whatever waits after failed runs is trained with the next uploads, as many as a run takes.
         self.tally.waiting += 1
-        self.cloud.upload("afterwards")
-        self.cloud.come_to_rest()
-        truth = self.cloud.look()
-        truth.check_that_runs_do_not_overlap()
-        invariants.check_at_rest(truth)
+        for _ in range(len(waiting) // (MOST_DATASETS_PER_RUN - 1) + 1):
+            self.cloud.upload("afterwards")
+            self.cloud.come_to_rest()
+            truth = self.cloud.look()
+            truth.check_that_runs_do_not_overlap()
+            invariants.check_at_rest(truth)
         left = invariants.waiting_for_a_person(truth) - invariants.given_up(truth)
         assert not left, f"{sorted(left)} were not taken along by the next run"
 
