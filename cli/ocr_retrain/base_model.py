@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -12,24 +13,32 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ocr_retrain.downloads import download, file_name, is_url
 from ocr_retrain.errors import UserError
+from ocr_retrain.phrases import size
 from ocr_retrain.repository import Repository
-from ocr_retrain.terminal import INDENT, busy
+from ocr_retrain.terminal import INDENT, busy, note
 
 PRETRAINED = "pp-ocrv6-small"
 PACKAGED = (PRETRAINED, "pp-ocrv5-mobile", "pp-ocrv4-mobile", "pp-ocrv3-mobile")
 NAMED_SOURCES = (*PACKAGED, "tiny")
 _ARTEFACT = "model.tar.gz"
 _DICTIONARY = "dict.txt"
+_READING = "reading.json"
+_PARTS = 5
 
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A complete artefact: where it is, the SHA-256 of the file, what it was made from."""
+    """A complete artefact: where it is, the SHA-256 of the file, what it was made from.
+
+    ``reading`` is a sentence about the lines that it was asked to read.
+    """
 
     path: Path
     sha256: str
     source: str
+    reading: str = ""
 
     def dictionary(self) -> bytes:
         """Return the artefact's character dictionary; raises UserError when it has none."""
@@ -43,29 +52,88 @@ class BaseModel:
 
 def source_name(source: str) -> str:
     """Return how a source is recorded: its name, or the name of the folder or archive."""
+    if is_url(source):
+        return file_name(source)
     return source if source in NAMED_SOURCES else Path(source).resolve().name
 
 
-def make_base_model(repository: Repository, source: str, indent: int = INDENT) -> BaseModel:
-    """Return the complete artefact of ``source``: a named model, a folder or a model.tar.gz.
+def make_base_model(
+    repository: Repository,
+    source: str,
+    indent: int = INDENT,
+    sha256: str | None = None,
+    lines: Path | None = None,
+) -> BaseModel:
+    """Return the complete artefact of ``source``: a named model, a folder, an archive, an address.
 
-    It is kept in the checkout's cache until the source or the packaging code changes. Raises
-    UserError when the source does not exist or cannot be packaged.
+    It has read lines: those of the dataset folder ``lines``, or rendered ones. ``sha256`` is what a
+    file that is fetched must have. The artefact is kept in the checkout's cache until the source
+    or the packaging code changes. Raises UserError when the source does not exist, cannot be
+    fetched or packaged, or does not read.
     """
+    if lines is not None and not (lines / "labels").is_dir():
+        raise UserError(f"{lines} has no folder labels/ with label files.")
+    if is_url(source):
+        source = str(_fetched(repository, source, sha256, indent))
+    elif sha256 is not None:
+        _require_checksum(source, sha256)
     if source not in NAMED_SOURCES and not Path(source).exists():
         known = ", ".join(PACKAGED)
         raise UserError(
             f"There is no model {source}: give a folder, a model.tar.gz or one of {known}."
         )
+    if lines is not None:
+        return _read_anew(repository, source, lines, indent)
     artefact = repository.cache / "base-models" / _identity(repository, source) / _ARTEFACT
     if not artefact.is_file():
         message = f"Packaging {source_name(source)} (once; this takes about a minute) ..."
         with busy(message, indent):
             _package(repository, source, artefact)
-    return BaseModel(artefact, _sha256(artefact), source_name(source))
+    return _described(artefact, source)
 
 
-def _package(repository: Repository, source: str, artefact: Path) -> None:
+def _read_anew(repository: Repository, source: str, lines: Path, indent: int) -> BaseModel:
+    """Package into a place of its own, because what was read is part of the result."""
+    name = f"read-{_identity(repository, source)}"
+    artefact = repository.cache / "base-models" / name / _ARTEFACT
+    with busy(f"Packaging {source_name(source)} and reading {lines.name} ...", indent):
+        _package(repository, source, artefact, lines)
+    return _described(artefact, source)
+
+
+def _described(artefact: Path, source: str) -> BaseModel:
+    try:
+        told = json.loads((artefact.parent / _READING).read_text(encoding="utf-8"))
+        reading = str(told["sentence"])
+    except (OSError, ValueError, KeyError, TypeError):
+        reading = ""
+    return BaseModel(artefact, _sha256(artefact), source_name(source), reading)
+
+
+def _fetched(repository: Repository, url: str, sha256: str | None, indent: int) -> Path:
+    told = 0
+
+    def on_progress(done: int, total: int | None) -> None:
+        nonlocal told
+        if total and done * _PARTS // total > told:
+            told = done * _PARTS // total
+            note(f"{size(done)} of {size(total)}", indent=indent)
+
+    note(f"Fetching {url}", indent=indent)
+    return download(url, sha256, repository.cache / "downloads", on_progress)
+
+
+def _require_checksum(source: str, sha256: str) -> None:
+    if not Path(source).is_file():
+        raise UserError(f"--sha256 is of one file, and {source} is none.")
+    found = _sha256(Path(source))
+    if found != sha256.lower():
+        raise UserError(f"{source} has the SHA-256 {found}, not {sha256}.")
+
+
+def _package(
+    repository: Repository, source: str, artefact: Path, lines: Path | None = None
+) -> None:
     if not repository.training_python.exists():
         raise UserError("The training runtime is missing: run `make setup` first.")
     artefact.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +145,12 @@ def _package(repository: Repository, source: str, artefact: Path) -> None:
             *("--source", source if source in NAMED_SOURCES else str(Path(source).resolve())),
             *("--output", str(output)),
             *("--cache", str(repository.cache / "package-model")),
+            *(() if lines is None else ("--lines", str(lines.resolve()))),
         ]
         _run(command, _environment(repository))
+        reading = Path(workspace, _READING)
+        if reading.is_file():
+            reading.replace(artefact.parent / _READING)
         output.replace(artefact)
     _remove_outdated(artefact.parent)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import secrets
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ocr_retrain.base_model import NAMED_SOURCES, BaseModel, make_base_model
+from ocr_retrain.dataset_folder import dataset_name
 from ocr_retrain.errors import UserError
 from ocr_retrain.exits import ExitCode
+from ocr_retrain.labelled_lines import read_labelled
 from ocr_retrain.model_registry import (
     Approval,
     ModelVersion,
@@ -21,8 +25,10 @@ from ocr_retrain.model_registry import (
     latest_approved,
     list_versions,
 )
+from ocr_retrain.scratch_training import require_trainable, stack_of_jobs, train_from_scratch
 from ocr_retrain.terminal import INDENT, note
 from ocr_retrain.watching import show_until_end
+from retraining.normalization import Normalization
 
 if TYPE_CHECKING:
     from ocr_retrain.connection import Cloud
@@ -35,6 +41,14 @@ _LONGEST_PROPERTY = 256
 
 
 @dataclass(frozen=True)
+class Scratch:
+    """A first model of one's own: the folder to learn from, and what the trainer is told."""
+
+    dataset: Path
+    hyperparameters: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Bootstrapped:
     """The version that was registered (or found), and whether it is new."""
 
@@ -43,16 +57,27 @@ class Bootstrapped:
 
 
 def bootstrap(
-    cloud: Cloud, repository: Repository, source: str, indent: int = INDENT
+    cloud: Cloud,
+    repository: Repository,
+    source: str,
+    indent: int = INDENT,
+    sha256: str | None = None,
+    lines: Path | None = None,
+    scratch: Scratch | None = None,
 ) -> Bootstrapped:
     """Register the base model unless it is there already, and make sure the endpoint serves.
 
-    Raises UserError when the model cannot be packaged or the deployment fails.
+    ``sha256`` and ``lines`` are those of ``make_base_model``. With ``scratch`` only the network of
+    ``source`` is used, and trained. Raises UserError when the model cannot be packaged, trained or
+    does not read, or when the deployment fails.
     """
     versions = list_versions(cloud.sagemaker, cloud.stack.model_package_group, Approval.APPROVED)
-    registered = _registered_name(versions, source)
-    if registered is None:
-        model = make_base_model(repository, source, indent)
+    registered = None if scratch else _registered_name(versions, source)
+    if scratch:
+        model = _trained(cloud, repository, source, scratch, indent, sha256)
+        registered = _registered_content(versions, model)
+    elif registered is None:
+        model = make_base_model(repository, source, indent, sha256, lines)
         registered = _registered_content(versions, model)
     if registered is not None:
         note(
@@ -61,9 +86,37 @@ def bootstrap(
         )
         result = Bootstrapped(registered, is_new=False)
     else:
+        if model.reading:
+            note(model.reading, indent=indent)
         result = Bootstrapped(_register(cloud, model, indent), is_new=True)
     deploy(cloud, indent)
     return result
+
+
+def _trained(
+    cloud: Cloud,
+    repository: Repository,
+    source: str,
+    scratch: Scratch,
+    indent: int,
+    sha256: str | None,
+) -> BaseModel:
+    """Train the network of ``source``, and let the new model read the lines of its dataset."""
+    require_trainable(source)
+    stack = stack_of_jobs(cloud)
+    rules = Normalization.parse(stack.parameters["TextNormalization"])
+    lines = read_labelled(scratch.dataset, rules)
+    for problem, number in sorted(lines.problems.items()):
+        note(f"Set aside: {problem} ({number}).", indent=indent)
+    network_of = make_base_model(repository, source, indent, sha256)
+    uri = train_from_scratch(
+        cloud, stack, network_of, lines, scratch.dataset, scratch.hyperparameters, indent
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder, f"{dataset_name(scratch.dataset, None)}.tar.gz")
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        cloud.s3.download_file(bucket, key, str(archive))
+        return make_base_model(repository, str(archive), indent, lines=scratch.dataset)
 
 
 def deploy(cloud: Cloud, indent: int = INDENT) -> None:
@@ -144,6 +197,7 @@ def _register(cloud: Cloud, model: BaseModel, indent: int) -> ModelVersion:
             "source": _FORBIDDEN.sub(" ", model.source)[:_LONGEST_PROPERTY],
             "dictionary_uri": f"s3://{stack.bucket}/{folder}dict.txt",
             "sha256": model.sha256,
+            **({"reading": _FORBIDDEN.sub(" ", model.reading)} if model.reading else {}),
         },
     )["ModelPackageArn"]
     version = describe_version(cloud.sagemaker, arn)

@@ -126,11 +126,17 @@ def _create_role(order: Order) -> Created:
             RoleName=name,
             PolicyName=policy["PolicyName"],
             # SAM leaves the version out, which IAM allows and moto does not.
-            PolicyDocument=json.dumps({"Version": "2012-10-17", **policy["PolicyDocument"]}),
+            PolicyDocument=json.dumps(_made({"Version": "2012-10-17", **policy["PolicyDocument"]})),
         )
     for arn in properties.get("ManagedPolicyArns", []):
         order.call("iam", "AttachRolePolicy", RoleName=name, PolicyArn=arn)
     return Created(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
+
+
+def _made(document: Mapping[str, Json]) -> dict[str, Json]:
+    """Leave out the statements that a condition leaves out: moto keeps a place for them."""
+    statements = [each for each in document["Statement"] if each is not None]
+    return {**document, "Statement": statements}
 
 
 def _create_policy(order: Order) -> Created:
@@ -141,7 +147,7 @@ def _create_policy(order: Order) -> Created:
             "PutRolePolicy",
             RoleName=role,
             PolicyName=properties["PolicyName"],
-            PolicyDocument=json.dumps(properties["PolicyDocument"]),
+            PolicyDocument=json.dumps(_made(properties["PolicyDocument"])),
         )
     return Created(order.generated_name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,9 @@ from finetuning.base_models import (
 )
 from finetuning.configuration import ConfigError
 from finetuning.export import ExportError
+from finetuning.given_archives import innermost, unpack_model
+from finetuning.labels import LabelError
+from finetuning.reading_check import check_reading
 from finetuning.scratch import train_tiny
 from finetuning.versions import installed_versions
 from finetuning.weights import WeightsError
@@ -44,6 +48,8 @@ _BUILT_IN: dict[str, Callable[[], TrainableModel]] = {
     "pp-ocrv6-small": packaged_pp_ocrv6,
     "tiny": train_tiny,
 }
+READING = "reading.json"
+_REFUSALS = (ArtefactError, ConfigError, DictionaryError, ExportError, LabelError, WeightsError)
 _PARTS = (WEIGHTS, CONFIG, DICTIONARY, MODEL_ONNX)
 
 
@@ -51,8 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command: 0 when the archive is written, else 1 and one line on stderr."""
     options = _parse(arguments)
     try:
-        package(options.source, options.output, options.cache)
-    except (ArtefactError, ConfigError, DictionaryError, ExportError, WeightsError) as error:
+        package(options.source, options.output, options.cache, options.lines)
+    except _REFUSALS as error:
         print(f"package-model: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -76,13 +82,21 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--output", required=True, type=Path, help="the model.tar.gz to write")
     parser.add_argument("--cache", type=Path, help="directory that keeps built-in models")
+    parser.add_argument(
+        "--lines",
+        type=Path,
+        help="dataset folder (labels/*.txt and images) to read; otherwise lines are rendered",
+    )
     return parser.parse_args(arguments)
 
 
-def package(source: str, output: Path, cache: Path | None = None) -> None:
-    """Write the artefact to `output` and its dictionary to dict.txt beside it.
+def package(
+    source: str, output: Path, cache: Path | None = None, lines: Path | None = None
+) -> None:
+    """Write the artefact to `output`; beside it its dict.txt, and reading.json: what it could read.
 
-    Raises ArtefactError, ConfigError, DictionaryError, ExportError, WeightsError or OSError.
+    Raises ArtefactError (also when the model reads next to nothing), ConfigError, DictionaryError,
+    ExportError, LabelError, WeightsError or OSError.
     """
     cached = None
     if source in _BUILT_IN and cache is not None:
@@ -93,14 +107,18 @@ def package(source: str, output: Path, cache: Path | None = None) -> None:
         if cached is not None and cached.is_file():
             unpack(cached, model_dir)
             read_manifest(model_dir).verify(model_dir, _PARTS)
-            _copy(cached, output)
         else:
             _complete(source, model_dir)
+        check = check_reading(model_dir, lines)
+        if cached is not None and cached.is_file():
+            _copy(cached, output)
+        else:
             pack(model_dir, output)
             if cached is not None:
                 cached.parent.mkdir(parents=True, exist_ok=True)
                 _copy(output, cached)
         _copy(model_dir / DICTIONARY, output.parent / DICTIONARY)
+        (output.parent / READING).write_text(json.dumps(check.as_json()), encoding="utf-8")
 
 
 def _complete(source: str, model_dir: Path) -> None:
@@ -113,9 +131,9 @@ def _complete(source: str, model_dir: Path) -> None:
         raise ArtefactError(f"{source} is neither a built-in model ({known}) nor a file.")
     if given.is_file():
         with tempfile.TemporaryDirectory() as scratch:
-            _complete_directory(unpack(given, Path(scratch)), model_dir)
+            _complete_directory(unpack_model(given, Path(scratch)), model_dir)
     else:
-        _complete_directory(given, model_dir)
+        _complete_directory(innermost(given), model_dir)
 
 
 def _complete_directory(given: Path, model_dir: Path) -> None:

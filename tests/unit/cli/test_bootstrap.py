@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ocr_retrain import base_model
 from ocr_retrain import bootstrap as bootstrapping
 from ocr_retrain.base_model import BaseModel, make_base_model
 from ocr_retrain.connection import Cloud
@@ -26,6 +27,9 @@ calls = pathlib.Path(options["--cache"]); calls.mkdir(parents=True, exist_ok=Tru
 if options["--source"].endswith("broken"):
     sys.exit("best_accuracy.pdparams is missing.")
 print("recovering weights")
+read = options.get("--lines", "rendered")
+pathlib.Path(options["--output"]).with_name("reading.json").write_text(
+    '{"sentence": "It reads 9 of 10 lines of %s."}' % pathlib.Path(read).name)
 with tarfile.open(options["--output"], "w:gz") as archive:
     member = tarfile.TarInfo("dict.txt"); member.size = 4
     archive.addfile(member, io.BytesIO(b"a\\nb\\n"))
@@ -126,6 +130,7 @@ def test_bootstrap_registers_an_approved_version_with_its_artefact(
     metadata = package["CustomerMetadataProperties"]
     folder = f"models/ocr-retrain-base-{metadata['sha256'][:12]}/output"
     assert metadata["source"] == "pp-ocrv6-small"
+    assert metadata["reading"] == "It reads 9 of 10 lines of rendered."
     assert metadata["dictionary_uri"] == f"s3://labelled-data/{folder}/dict.txt"
     stored = ready.s3.get_object(Bucket="labelled-data", Key=f"{folder}/dict.txt")
     assert stored["Body"].read() == b"a\nb\n"
@@ -178,3 +183,52 @@ def test_failed_deployment_exits_with_13_and_its_cause(
     error = capsys.readouterr().err
     assert "The deployment failed: The endpoint did not accept version 1." in error
     assert "✓ Create model" in error
+
+
+def test_a_model_reads_the_lines_that_are_given_before_it_is_registered(
+    ready: Cloud, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "meters" / "labels").mkdir(parents=True)
+
+    assert execute(["bootstrap", "--lines", str(tmp_path / "meters")]) == 0
+
+    assert "It reads 9 of 10 lines of meters." in capsys.readouterr().err
+
+
+def test_lines_without_labels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no folder labels/"):
+        make_base_model(Repository(tmp_path), "tiny", lines=tmp_path)
+
+
+def test_a_file_with_another_checksum_is_not_packaged(
+    repository: Repository, tmp_path: Path
+) -> None:
+    model = tmp_path / "mine.tar"
+    model.write_bytes(b"x")
+
+    with pytest.raises(UserError, match="has the SHA-256 2d711642"):
+        make_base_model(repository, str(model), sha256="0" * 64)
+    with pytest.raises(UserError, match="--sha256 is of one file"):
+        make_base_model(repository, str(tmp_path), sha256="0" * 64)
+    assert _calls(repository) == []
+
+
+def test_a_model_behind_an_address_is_fetched_and_packaged_like_a_file(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = tmp_path / "rec_train.tar"
+    fetched.write_bytes(b"x")
+    asked = []
+
+    def fetch(url: str, sha256: str | None, folder: Path, on_progress: object) -> Path:
+        asked.append((url, sha256))
+        return fetched
+
+    monkeypatch.setattr(base_model, "download", fetch)
+    url = "https://example.com/rec_train.tar"
+
+    model = make_base_model(repository, url, sha256="1" * 64)
+
+    assert asked == [(url, "1" * 64)]
+    assert model.source == "rec_train.tar"
+    assert _calls(repository) == [str(fetched)]

@@ -1,15 +1,21 @@
 """package-model: complete artefacts from built-in models and from what others trained."""
 
+import json
 import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 import finetuning.package as package_module
+from finetuning import given_archives
 from finetuning.artefacts import Lineage, load_model, write_model
+from finetuning.given_archives import unpack_model
 from finetuning.package import main
-from recognition.artefact import read_manifest, unpack
+from recognition.artefact import ArtefactError, read_manifest, unpack
 from recognition.recognizer import Recognizer
 
 ALL_FILES = {
@@ -175,3 +181,95 @@ def test_an_unknown_source_is_refused_in_one_line(
     assert main(["--source", "pp-ocrv9", "--output", str(tmp_path / "model.tar.gz")]) == 1
 
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def zipped(folder: Path, archive: Path, around: str) -> Path:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for file in sorted(folder.iterdir()):
+            opened.write(file, f"{around}{file.name}")
+        opened.writestr(f"__MACOSX/{around}._config.yml", b"left by a system")
+    return archive
+
+
+@pytest.mark.parametrize("around", ["", "en_PP-OCRv4_rec_train/", "a/b/"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_archives_are_taken_with_or_without_a_folder_around_all(
+    incomplete: Path, tmp_path: Path, kind: str, around: str
+) -> None:
+    if kind == "zip":
+        archive = zipped(incomplete, tmp_path / "theirs.zip", around)
+    else:
+        archive = tmp_path / "theirs.tar"
+        with tarfile.open(archive, "w") as opened:
+            for file in incomplete.iterdir():
+                opened.add(file, f"{around}{file.name}")
+
+    model = unpack_model(archive, tmp_path / "unpacked")
+
+    assert {each.name for each in model.iterdir()} >= {each.name for each in incomplete.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "a\\..\\evil"])
+def test_a_zip_that_leads_out_of_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+    archive = tmp_path / "hostile.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr(name, b"x")
+    with pytest.raises(ArtefactError, match="leaves the directory"):
+        unpack_model(archive, tmp_path / "unpacked")
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_links_and_bombs_in_a_zip_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = zipfile.ZipInfo("best_accuracy.pdparams")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "link.zip", "w") as opened:
+        opened.writestr(link, "/etc/passwd")
+    with pytest.raises(ArtefactError, match="is a link"):
+        unpack_model(tmp_path / "link.zip", tmp_path / "unpacked")
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("best_accuracy.pdparams", bytes(3_000_000))
+    monkeypatch.setattr(given_archives, "_MAX_UNPACKED_BYTES", 1_000_000)
+    with pytest.raises(ArtefactError, match="more than a model can be"):
+        unpack_model(tmp_path / "bomb.zip", tmp_path / "unpacked")
+
+
+def test_a_model_whose_dictionary_is_of_another_is_not_packaged(
+    incomplete: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    characters = (incomplete / "dict.txt").read_text().splitlines()
+    turned = [*characters[5:], *characters[:5]]
+    (incomplete / "dict.txt").write_text("\n".join(turned) + "\n")
+    output = tmp_path / "out" / "model.tar.gz"
+
+    assert main(["--source", str(incomplete), "--output", str(output)]) == 1
+
+    assert "The model does not read: " in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_a_model_reads_labelled_lines_where_they_are_given(
+    tiny_archive: Path, draw_lines: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    lines = draw_lines(tmp_path / "meters", "crops", 20)
+    (tmp_path / "meters/labels").mkdir()
+    rows = "".join(f"{key}\t{text}\n" for key, text in lines.items())
+    (tmp_path / "meters/labels/test.txt").write_text(f"{rows}crops/absent.png\t1\n")
+    output = tmp_path / "out" / "model.tar.gz"
+
+    done = main(
+        [
+            "--source",
+            str(tiny_archive),
+            "--output",
+            str(output),
+            "--lines",
+            str(tmp_path / "meters"),
+        ]
+    )
+
+    told = json.loads((output.parent / "reading.json").read_text())
+    assert done == 0
+    assert (told["kind"], told["lines"]) == ("labelled", 20)
+    assert told["right"] >= 2
