@@ -120,7 +120,10 @@ def _trained(
 
 
 def deploy(cloud: Cloud, indent: int = INDENT) -> None:
-    """Make the endpoint serve the latest approved version; raises UserError when it fails."""
+    """Make the endpoint serve the latest approved version; raises UserError when it fails.
+
+    Outside the endpoint's hours there is none; that is told.
+    """
     if _is_served(cloud):
         return
     note("Deploying the latest approved version:", indent=indent)
@@ -135,6 +138,10 @@ def deploy(cloud: Cloud, indent: int = INDENT) -> None:
             f"The deployment failed: {execution.cause or execution.error or execution.status}",
             ExitCode.FAILED,
         )
+    off = cloud.stack.off_until(datetime.now(UTC))
+    if off:
+        note(off, indent=indent)
+        return
     deadline = time.monotonic() + _SERVING_TIMEOUT
     while not _is_served(cloud):
         if time.monotonic() >= deadline:

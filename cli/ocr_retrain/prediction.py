@@ -24,6 +24,10 @@ MAX_IMAGE_BYTES = 25_000_000
 _JSON_BYTES_PER_IMAGE = 4
 
 
+class NoEndpointError(UserError):
+    """There is nothing to ask."""
+
+
 class Mode(StrEnum):
     """What an image shows: one cropped line, or a page whose lines are to be found first."""
 
@@ -75,9 +79,15 @@ class LoadedImage:
 
 
 def predict(
-    runtime: SageMakerRuntimeClient, endpoint: str, images: Sequence[Path], mode: Mode
+    runtime: SageMakerRuntimeClient,
+    endpoint: str,
+    images: Sequence[Path],
+    mode: Mode,
+    why_absent: str = "",
 ) -> list[ImageReading]:
     """Return one reading per image, in order; raises UserError when the endpoint does not answer.
+
+    ``why_absent`` is told when there is no such endpoint.
 
     An image that is missing, too large for a request or unreadable has an ``error`` instead of
     predictions; the others are read.
@@ -90,7 +100,10 @@ def predict(
         except UserError as error:
             readings[index] = ImageReading(image, (), str(error))
     for batch in batches(loaded, mode):
-        results = _read_batch(runtime, endpoint, batch, mode)
+        try:
+            results = _read_batch(runtime, endpoint, batch, mode)
+        except NoEndpointError as error:
+            raise UserError(why_absent or str(error)) from error
         for item, result in zip(batch, results, strict=True):
             readings[item.index] = ImageReading(
                 images[item.index], tuple(result.predictions), result.error
@@ -157,13 +170,15 @@ def _invoke(
             Body=body,
         )
     except ClientError as error:
-        raise UserError(_refusal(endpoint, error)) from error
+        raise _refusal(endpoint, error) from error
     return response["Body"].read()
 
 
-def _refusal(endpoint: str, error: ClientError) -> str:
+def _refusal(endpoint: str, error: ClientError) -> UserError:
     details = error.response["Error"]
     message = str(error.response.get("OriginalMessage") or details.get("Message", ""))
     if details.get("Code") in ("ValidationError", "ValidationException") and "not f" in message:
-        return f"There is no endpoint {endpoint} yet: `ocr-retrain bootstrap` makes it."
-    return f"Endpoint {endpoint} did not answer: {' '.join(message.split())}"
+        return NoEndpointError(
+            f"There is no endpoint {endpoint} yet: `ocr-retrain bootstrap` makes it."
+        )
+    return UserError(f"Endpoint {endpoint} did not answer: {' '.join(message.split())}")

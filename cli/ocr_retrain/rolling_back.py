@@ -81,6 +81,10 @@ def roll_back(cloud: Cloud, plan: Rollback, reason: str) -> None:
             ExitCode.FAILED,
         )
     endpoint = describe_endpoint(cloud.sagemaker, cloud.stack.endpoint)
+    off = cloud.stack.off_until(datetime.now(UTC))
+    if endpoint is None and off:
+        note(f"{off} It serves version {plan.good.version} then.")
+        return
     if endpoint is None or endpoint.package_arn != plan.good.arn:
         raise UserError(
             f"The deployment ended well, but version {plan.good.version} does not serve: another "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from ocr_retrain.errors import UserError
+from retraining.opening_hours import OpeningHours
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -26,6 +28,9 @@ _OUTPUTS = {
 }
 
 
+_OPTIONAL = {"endpoint_hours": "EndpointHours", "endpoint_time_zone": "EndpointTimeZone"}
+
+
 @dataclass(frozen=True)
 class Stack:
     """A deployed stack, by the names the commands need."""
@@ -40,6 +45,13 @@ class Stack:
     endpoint: str
     inference_image: str
     prefix: str
+    endpoint_hours: str = ""
+    endpoint_time_zone: str = "UTC"
+
+    def off_until(self, now: datetime) -> str:
+        """Tell until when the endpoint is off by its hours, in a sentence; "" when it is on."""
+        hours = OpeningHours.parse(self.endpoint_hours, self.endpoint_time_zone)
+        return "" if hours is None or hours.is_open(now) else hours.sentence(now)
 
     @property
     def start_function(self) -> str:
@@ -55,7 +67,11 @@ class Stack:
                 f"Stack {name} has no output {', '.join(missing)}: "
                 "deploy this repository's template.yaml again."
             )
-        return cls(name=name, **{field: outputs[output] for field, output in _OUTPUTS.items()})
+        optional = {
+            field: outputs[output] for field, output in _OPTIONAL.items() if outputs.get(output)
+        }
+        required = {field: outputs[output] for field, output in _OUTPUTS.items()}
+        return cls(name=name, **required, **optional)
 
 
 def read_stack(cloudformation: CloudFormationClient, name: str) -> Stack:

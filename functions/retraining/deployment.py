@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from retraining import names
 from retraining.endpoint import FAILED, IN_SERVICE, Endpoint, look_up
+from retraining.opening_hours import OpeningHours
 from retraining.package_request import SMOKE_TESTED
 from retraining.protection import endpoint_options, network, network_identity
 from retraining.registry import Package, Registry
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 DEPLOY, BUSY, ALREADY_SERVING = "deploy", "busy", "already_serving"
+TURN_OFF, OFF = "turn_off", "off"
 NOTHING_APPROVED, UNUSABLE = "nothing_approved", "unusable"
 # Where the functions that deploy may look for artefacts.
 _MODELS = "models/"
@@ -63,6 +65,7 @@ def find_approved(
     """Compare the endpoint with the latest approved package and decide what to do."""
     endpoint = look_up(client, settings.endpoint_name)
     package = registry.latest_approved()
+    hours = OpeningHours.parse(settings.endpoint_hours, settings.endpoint_time_zone)
     decision: Decision = {
         "decision": NOTHING_APPROVED,
         "package_arn": "",
@@ -81,14 +84,19 @@ def find_approved(
         "notice": "",
         "why": f"No model in group {registry.group} is approved.",
     }
+    if package is not None:
+        decision["package_arn"] = package.arn
+        decision["package_version"] = package.version
+    if hours is not None and not hours.is_open(now()):
+        decision["decision"] = _turned_off(endpoint)
+        decision["why"] = hours.sentence(now())
+        return decision
     if package is None:
         return decision
     prefix = settings.prefix
     model = names.model(
         prefix, package.version, package.arn, package.created_at, network_identity(settings)
     )
-    decision["package_arn"] = package.arn
-    decision["package_version"] = package.version
     decision["model_name"] = model
     decision["config_name"] = names.endpoint_config(prefix, package.version, now(), token())
     decision["smoke_tested"] = SMOKE_TESTED in package.metadata
@@ -105,6 +113,12 @@ def find_approved(
     alarms = quiet_alarms(cloudwatch, settings.rollback_alarms)
     decision["update_policy"] = update_policy(settings, alarms, _will_run(endpoint, settings))
     return decision
+
+
+def _turned_off(endpoint: Endpoint) -> str:
+    if not endpoint.exists:
+        return OFF
+    return BUSY if endpoint.is_busy else TURN_OFF
 
 
 def _decide(

@@ -102,6 +102,8 @@ class Settings(BaseModel):
     kms_key_arn: str = ""
     vpc_subnet_ids: CommaSeparated = ()
     vpc_security_group_ids: CommaSeparated = ()
+    endpoint_hours: str = ""
+    endpoint_time_zone: str = "UTC"
     data_capture_percent: Annotated[int, Field(ge=0, le=100)] = 0
 
     @classmethod

@@ -92,6 +92,13 @@ def _create_rule(order: Order) -> Created:
     return Created(name, {"Arn": arn})
 
 
+def _create_schedule(order: Order) -> Created:
+    properties = dict(order.properties)
+    name = str(properties.pop("Name", order.generated_name))[:64]
+    answer = order.call("scheduler", "CreateSchedule", Name=name, **properties)
+    return Created(name, {"Arn": answer["ScheduleArn"]})
+
+
 def _create_alarm(order: Order) -> Created:
     properties = dict(order.properties)
     name = str(properties.pop("AlarmName", order.generated_name))
@@ -152,6 +159,20 @@ TYPES = (
             {"Name", "Description", "EventPattern", "ScheduleExpression", "State", "Targets"}
         ),
         _create_rule,
+    ),
+    ResourceType(
+        "AWS::Scheduler::Schedule",
+        frozenset(
+            {
+                "Description",
+                "FlexibleTimeWindow",
+                "Name",
+                "ScheduleExpression",
+                "ScheduleExpressionTimezone",
+                "Target",
+            }
+        ),
+        _create_schedule,
     ),
     ResourceType(
         "AWS::CloudWatch::Alarm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -91,7 +92,6 @@ def bootstrap_command(
             }
         )
         return
-    show_line(
-        f"Version {done.version.version} is registered and approved; endpoint "
-        f"{connection.stack.endpoint} serves the latest approved version.",
-    )
+    serves = f"endpoint {connection.stack.endpoint} serves the latest approved version."
+    off = connection.stack.off_until(datetime.now(UTC))
+    show_line(f"Version {done.version.version} is registered and approved; {off or serves}")

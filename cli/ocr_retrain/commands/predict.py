@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,13 @@ def predict_command(
     one {"image": ..., "predictions": [{"box", "text", "confidence"}]} per image.
     """
     connection = connect_and_say(cloud, stack)
-    readings = predict(connection.sagemaker_runtime, connection.stack.endpoint, images, mode)
+    readings = predict(
+        connection.sagemaker_runtime,
+        connection.stack.endpoint,
+        images,
+        mode,
+        why_absent=connection.stack.off_until(datetime.now(UTC)),
+    )
     if as_json:
         show_json([_as_json(reading) for reading in readings])
     else:

@@ -12,9 +12,11 @@ from typing import Any
 
 from ocr_retrain.errors import UserError
 from retraining.metrics import SHAPES
+from retraining.opening_hours import OpeningHours, OpeningHoursError
 from retraining.report.costs import Prices, price_table
 
 HOURS_A_MONTH = 730
+_HOURS_A_WEEK = 168
 # List prices of us-east-1 in US dollars, as publicly known in 2026-11; no API was asked.
 _ALARM_METRIC = 0.10
 _DASHBOARD = 3.00
@@ -58,15 +60,15 @@ def monthly_costs(template: Mapping[str, Any], parameters: Mapping[str, str]) ->
     """Return what a month without any run or request costs, the largest first."""
     prices = _prices(parameters)
     kind, count = parameters["EndpointInstanceType"], int(parameters["EndpointInstanceCount"])
-    hourly = prices.hourly.get(kind)
+    hourly, hours = prices.hourly.get(kind), _endpoint_hours(parameters)
     alarmed = _alarm_metrics(template, parameters)
     stock = [name for name, shape in SHAPES.items() if shape.service == "take_stock"]
     calls = _calls_a_month(parameters)
     lines = [
         Cost(
             "Endpoint",
-            f"{count} x {kind} at {hourly} an hour x {HOURS_A_MONTH} hours",
-            None if hourly is None else count * hourly * HOURS_A_MONTH,
+            f"{count} x {kind} at {hourly} an hour x {hours:.0f} hours",
+            None if hourly is None else count * hourly * hours,
         ),
         Cost("Dashboard", "1 x 3.00 (the first three of an account are free)", _DASHBOARD),
         Cost(
@@ -92,11 +94,22 @@ def monthly_costs(template: Mapping[str, Any], parameters: Mapping[str, str]) ->
             _QUEUE_CALLS_AN_HOUR * HOURS_A_MONTH * _QUEUE_CALL,
         ),
     ]
-    if parameters["EncryptNotifications"] == "true":
+    if parameters["EncryptNotifications"] == "true" and not parameters["KmsKeyArn"]:
         lines.append(
             Cost("Key of the notifications", "1 x 1.00 (2.00 and 3.00 once it has rotated)", _KEY)
         )
     return sorted(lines, key=lambda line: -(line.dollars or float("inf")))
+
+
+def _endpoint_hours(parameters: Mapping[str, str]) -> float:
+    """Return the hours of a month in which there is an endpoint."""
+    try:
+        hours = OpeningHours.parse(parameters["EndpointHours"], parameters["EndpointTimeZone"])
+    except OpeningHoursError as error:
+        raise UserError(f"EndpointHours or EndpointTimeZone cannot be used: {error}") from error
+    if hours is None:
+        return HOURS_A_MONTH
+    return hours.hours_a_week / _HOURS_A_WEEK * HOURS_A_MONTH
 
 
 def run_costs(

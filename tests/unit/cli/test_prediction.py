@@ -13,6 +13,7 @@ from ocr_retrain.connection import Cloud
 from ocr_retrain.errors import UserError
 from ocr_retrain.main import execute
 from ocr_retrain.prediction import MAX_JSON_BYTES, LoadedImage, Mode, batches, predict
+from ocr_retrain.stack import Stack
 
 
 class FakeEndpoint:
@@ -162,3 +163,22 @@ def test_command_prints_one_json_object_per_image_and_fails_when_one_failed(
     assert answer[0]["predictions"][0]["text"] == "line 0"
     assert answer[1] == {"image": str(images[1]), "predictions": [], "error": "This is no image."}
     assert f"{images[1]}: This is no image." in captured.err
+
+
+def test_whoever_asks_outside_the_endpoint_s_hours_learns_when_it_is_back(
+    connected: Cloud,
+    images: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Absent:
+        def invoke_endpoint(self, **_: object) -> None:
+            error = {"Code": "ValidationError", "Message": "Endpoint ocr-retrain not found."}
+            raise ClientError({"Error": error}, "InvokeEndpoint")
+
+    connected.__dict__["sagemaker_runtime"] = Absent()
+    monkeypatch.setattr(Stack, "off_until", lambda stack, now: "The endpoint is off until Monday.")
+
+    assert execute(["predict", str(images[0])]) == 1
+
+    assert "The endpoint is off until Monday." in capsys.readouterr().err

@@ -501,3 +501,64 @@ def test_a_changed_share_of_captured_requests_changes_the_endpoint_once() -> Non
     capture = list(world.sagemaker.configs.values())[-1]["DataCaptureConfig"]
     assert capture["InitialSamplingPercentage"] == 10
     assert world.deploy().output["outcome"] == "Already serving"
+
+
+# The world's clock begins on Thursday, 1970-01-01, 00:00 UTC.
+DAYTIME = {"endpoint_hours": "MON-SUN 08:00-18:00", "endpoint_time_zone": "UTC"}
+HOUR = 3600.0
+
+
+def test_outside_its_hours_the_endpoint_goes_and_comes_back_by_itself() -> None:
+    world = DeployWorld(**DAYTIME)
+    world.sagemaker.package(1, tested=True)
+
+    assert world.deploy().output["outcome"] == "Off"
+    assert world.sagemaker.endpoint is None
+
+    world.sagemaker.pass_time(9 * HOUR)
+    assert world.deploy().output["outcome"] == "Serving"
+    assert world.sagemaker.served == 1
+
+    world.sagemaker.pass_time(10 * HOUR)
+    off = world.deploy()
+    assert "Turn endpoint off" in off.states
+    assert off.output["outcome"] == "Off"
+    assert "off until Friday 08:00" in off.output["reason"]
+    assert world.sagemaker.endpoint is None
+    # The check of the endpoint, an approval, a run: none of them brings it back in between.
+    again = world.deploy()
+    assert (again.output["outcome"], again.states[-1]) == ("Off", "Off")
+    assert world.sagemaker.endpoint is None
+
+
+def test_what_is_approved_at_night_serves_in_the_morning() -> None:
+    world = DeployWorld(**DAYTIME)
+    world.sagemaker.package(1, tested=True)
+    world.sagemaker.pass_time(9 * HOUR)
+    world.deploy()
+    world.sagemaker.pass_time(12 * HOUR)
+    world.sagemaker.package(2)
+
+    night = world.deploy()
+
+    assert night.output["package_arn"].endswith("/2")
+    world.sagemaker.pass_time(12 * HOUR)
+    assert world.deploy().output["package_version"] == 2
+    assert world.sagemaker.served == 2
+
+
+def test_an_update_under_way_is_waited_for_before_the_endpoint_goes() -> None:
+    world = DeployWorld(**DAYTIME)
+    world.sagemaker.package(1, tested=True)
+    world.sagemaker.pass_time(9 * HOUR)
+    world.deploy()
+    world.sagemaker.pass_time(9 * HOUR)
+    assert world.sagemaker.endpoint is not None
+    world.sagemaker.endpoint["EndpointStatus"] = "SystemUpdating"
+    world.sagemaker.ready_at = world.sagemaker.clock + 100
+
+    ended = world.deploy()
+
+    assert ended.output["outcome"] == "Off"
+    assert "Wait for the other deployment" in ended.states
+    assert world.sagemaker.endpoint is None
