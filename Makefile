@@ -25,8 +25,8 @@ ARGS ?=
 
 .PHONY: help setup demo test test-unit test-stack test-containers test-browser no-browser \
 	test-integration test-compatibility bench-training bench-rounds bench-ablation \
-	bench-convolutions bench-validation bench-verdict bench-serving fuzz-serving chaos check lint \
-	types templates format lock clean
+	bench-convolutions bench-validation bench-verdict bench-serving fuzz-serving chaos images-cpu \
+	images-gpu sbom test-images check lint types templates format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -88,11 +88,24 @@ fuzz-serving: setup ## broken images and requests for our server by the hundred 
 	PYTHONPATH=.:containers/shared:containers/inference \
 		.runtimes/inference/bin/python -m tests.fuzz $(ARGS)
 
+images-cpu: setup ## both images for CPUs, with Docker, else with buildah; see docs/images.md
+	$(BIN)/python -m tools.container_images build --device cpu $(ARGS)
+
+images-gpu: setup ## both images for GPUs
+	$(BIN)/python -m tools.container_images build --device gpu $(ARGS)
+
+sbom: setup ## what is in the CPU images, as CycloneDX below build/sbom
+	$(BIN)/python -m tools.container_images sbom $(ARGS)
+
+test-images: setup ## train, evaluate and serve in the CPU images as SageMaker does, without a network
+	$(BIN)/python -m pytest tests/images
+
 check: lint types templates ## everything that needs no running code
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint containers/*/Dockerfile
 
 types: setup
 	$(BIN)/mypy cli local functions tools benchmarks containers/shared containers/training

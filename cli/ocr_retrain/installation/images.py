@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -163,6 +164,8 @@ def _begin(
                 ("DEVICE", sources.device.value),
                 ("TAG", tag),
                 ("BASE_IMAGE", BASE_IMAGE),
+                ("VERSION", version("ocr-retrain")),
+                ("REVISION", sources.revision),
             )
         ],
     )["build"]

@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import stat
+import subprocess
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _CONTINUED = re.compile(r"\\\s*\n")
 _BYTE_CODE = ("__pycache__", ".pyc")
 _OLDEST = (1980, 1, 1, 0, 0, 0)
 _TAG_DIGITS = 16
+_UNKNOWN = "unknown"
 
 
 class Image(StrEnum):
@@ -40,12 +42,16 @@ class Device(StrEnum):
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of one image, by their paths in the repository, and how it is built from them."""
+    """The files of one image, by their paths in the repository, and how it is built from them.
+
+    `revision` is only written down in the image: an unrelated commit makes it no other image.
+    """
 
     image: Image
     device: Device
     files: Mapping[str, bytes]
     executable: frozenset[str]
+    revision: str = _UNKNOWN
 
     @cached_property
     def digest(self) -> str:
@@ -88,7 +94,21 @@ def read_sources(root: Path, image: Image, device: Device) -> Sources:
         device=device,
         files={path: (root / path).read_bytes() for path in paths},
         executable=frozenset(path for path in paths if _is_executable(root / path)),
+        revision=revision_of(root),
     )
+
+
+def revision_of(root: Path) -> str:
+    """Return the commit that is checked out, `-dirty` after it when files differ from it.
+
+    Without git, or outside a repository, it is `unknown`.
+    """
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    except OSError:
+        return _UNKNOWN
+    return done.stdout.strip() or _UNKNOWN
 
 
 def copied_paths(dockerfile: str) -> list[str]:

@@ -4,6 +4,7 @@ import io
 import time
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import boto3
@@ -21,7 +22,13 @@ from ocr_retrain.installation.stacks import DeployedStack
 from .installing import make_account, make_registry, push
 
 SOURCES = [
-    Sources(image, Device.GPU, {f"containers/{image}/Dockerfile": b"FROM scratch"}, frozenset())
+    Sources(
+        image,
+        Device.GPU,
+        {f"containers/{image}/Dockerfile": b"FROM scratch"},
+        frozenset(),
+        revision="a" * 40,
+    )
     for image in Image
 ]
 BUILD = "ocr-retrain-images:1"
@@ -73,6 +80,8 @@ def test_missing_images_are_built_from_their_own_sources_and_named_by_digest(
             "DEVICE": "gpu",
             "TAG": sources.tag,
             "BASE_IMAGE": BASE_IMAGE,
+            "VERSION": version("ocr-retrain"),
+            "REVISION": "a" * 40,
         }
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import re
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -80,6 +82,22 @@ def test_the_zip_keeps_content_and_permissions(checkout: Path) -> None:
         modes = {item.filename: item.external_attr >> 16 & 0o777 for item in opened.infolist()}
     assert modes["containers/tools/run"] == 0o755
     assert modes["containers/a.txt"] == 0o644
+
+
+def test_the_revision_is_told_but_makes_no_other_image(checkout: Path) -> None:
+    without_git = read_sources(checkout, Image.TRAINING, Device.GPU)
+    assert without_git.revision == "unknown"
+
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-q", "-m", "a"]):
+        subprocess.run(["git", *command], cwd=checkout, check=True)
+    committed = read_sources(checkout, Image.TRAINING, Device.GPU)
+    (checkout / "containers" / "unused.txt").write_text("changed")
+    changed = read_sources(checkout, Image.TRAINING, Device.GPU)
+
+    assert re.fullmatch("[0-9a-f]{40}", committed.revision)
+    assert changed.revision == f"{committed.revision}-dirty"
+    assert without_git.tag == committed.tag == changed.tag
 
 
 def test_a_file_that_is_missing_is_named(checkout: Path) -> None:

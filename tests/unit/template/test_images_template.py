@@ -11,7 +11,7 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[3]
-OVERRIDES = {"IMAGE", "DEVICE", "TAG", "BASE_IMAGE"}
+OVERRIDES = {"IMAGE", "DEVICE", "TAG", "BASE_IMAGE", "VERSION", "REVISION"}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Build the two images on this machine, list what is in them, and run them."""
