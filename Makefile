@@ -19,6 +19,7 @@ INSTALLED := .venv/.installed .runtimes/sam/.installed .runtimes/lambda/.install
 	.runtimes/training/.installed .runtimes/inference/.installed
 RIVAL := .runtimes/paddleocr/.installed
 SERVING_RIVALS := .runtimes/serving-rivals/.installed
+CHECKOV := .runtimes/checkov/.installed
 BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrome))
 # Options of a benchmark: make bench-training ARGS="--domains cyrillic --sizes 200 --seeds 1"
 ARGS ?=
@@ -26,7 +27,7 @@ ARGS ?=
 .PHONY: help setup demo test test-unit test-stack test-containers test-browser no-browser \
 	test-integration test-compatibility bench-training bench-rounds bench-ablation \
 	bench-convolutions bench-validation bench-verdict bench-serving fuzz-serving chaos images-cpu \
-	images-gpu sbom test-images check lint types templates format lock clean
+	images-gpu sbom test-images prove-aws check lint types templates format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -100,6 +101,9 @@ sbom: setup ## what is in the CPU images, as CycloneDX below build/sbom
 test-images: setup ## train, evaluate and serve in the CPU images as SageMaker does, without a network
 	$(BIN)/python -m pytest tests/images
 
+prove-aws: setup $(CHECKOV) ## what an AWS account would check, checked without one; see docs/proof.md
+	$(BIN)/python -m tools.prove $(ARGS)
+
 check: lint types templates ## everything that needs no running code
 
 lint: setup
@@ -114,7 +118,8 @@ types: setup
 templates: setup
 	$(BIN)/cfn-lint template.yaml images.yaml
 	AWS_DEFAULT_REGION=us-east-1 .runtimes/sam/bin/sam validate --lint
-	$(BIN)/python tools/lint_state_machines.py
+	$(BIN)/python -m tools.lint_state_machines
+	$(BIN)/python -m tools.prove --static
 
 format: setup ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
@@ -124,7 +129,7 @@ lock: .venv/.installed ## renew every lock file from its .in file
 	for name in requirements-bootstrap local/sam-requirements local/lambda-runtime-requirements \
 		functions/requirements containers/training/requirements containers/inference/requirements \
 		containers/inference/requirements-gpu benchmarks/paddleocr-requirements \
-		benchmarks/serving/requirements; do \
+		benchmarks/serving/requirements tools/prove/checkov-requirements; do \
 		$(LOCK) $$name.in -o $$name.txt; done
 	for image in training inference; do \
 		$(LOCK) --constraints containers/$$image/requirements.txt \
@@ -173,6 +178,11 @@ $(SERVING_RIVALS): benchmarks/serving/requirements.txt benchmarks/serving/requir
 		benchmarks/serving/requirements-nodeps.txt
 	$(UV) pip install --quiet --require-hashes --no-deps --reinstall \
 		--python .runtimes/serving-rivals -r benchmarks/serving/requirements-headless.txt
+	touch $@
+
+$(CHECKOV): tools/prove/checkov-requirements.txt .venv/.installed
+	$(VENV) .runtimes/checkov
+	$(SYNC) --python .runtimes/checkov tools/prove/checkov-requirements.txt
 	touch $@
 
 $(RIVAL): benchmarks/paddleocr-requirements.txt benchmarks/paddleocr-requirements-nodeps.txt \

@@ -29,12 +29,20 @@ from statelint.problem import ProblemType
 ROOT = Path(__file__).resolve().parent.parent
 STATE_MACHINE = "AWS::Serverless::StateMachine"
 CONSTANT = re.compile(r"\{% [0-9 +*]+ %\}")
+NUMBERS = {"Seconds", "TimeoutSeconds"}
 NEWER_READER_FIELDS = {"InputType"}
 SAMPLE_ARN = "arn:aws:service:us-east-1:123456789012:resource/name"
 
 
 def main() -> int:
     """Print every problem; return 1 if there is one."""
+    problems = state_machine_problems()
+    print("\n".join(problems) or "state machines: no problems", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def state_machine_problems() -> list[str]:
+    """Everything that is wrong with the definitions, and with the template that holds them."""
     # samtranslator asks the AWS configuration for a region, whatever it is given.
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     template = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
@@ -47,9 +55,7 @@ def main() -> int:
         problems += [f"{logical_id}: {p}" for p in definition_problems(definition)]
         del properties["DefinitionUri"], properties["DefinitionSubstitutions"]
         properties["Definition"] = definition
-    problems += transformed_template_problems(template)
-    print("\n".join(problems) or "state machines: no problems", file=sys.stderr)
-    return 1 if problems else 0
+    return problems + transformed_template_problems(template)
 
 
 def state_machines(template: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -96,15 +102,24 @@ def definition_problems(definition: dict[str, Any]) -> list[str]:
 def with_constants(value: object) -> object:
     """The definition with expressions such as `{% 60 * 2 %}` replaced by what they come to.
 
-    The validator wants plain numbers where Step Functions also takes an expression.
+    The validator wants plain numbers where Step Functions also takes an expression; what an
+    expression in such a place comes to is only known at run time, so a number stands for it.
     """
     if isinstance(value, dict):
-        return {key: with_constants(item) for key, item in value.items()}
+        return {
+            key: 1 if key in NUMBERS and is_variable(item) else with_constants(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [with_constants(item) for item in value]
     if isinstance(value, str) and CONSTANT.fullmatch(value):
         return Jsonata(value.removeprefix("{%").removesuffix("%}")).evaluate(None)
     return value
+
+
+def is_variable(value: object) -> bool:
+    """Whether a value is an expression that reads something."""
+    return isinstance(value, str) and value.startswith("{%") and not CONSTANT.fullmatch(value)
 
 
 def without_newer_fields(value: object) -> object:

@@ -43,6 +43,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
         metavar="NAME=VALUE",
         help="a template parameter; may be repeated",
     )
+    parser.add_argument("--record", type=Path, help="folder for all requests and executions")
     given = parser.parse_args(arguments)
     pairs = [text.partition("=") for text in given.parameter]
     if any(not separator for _, separator, _ in pairs):
@@ -53,6 +54,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
         repo=repo,
         parent_pid=given.parent_pid,
         parameters={name: value for name, _, value in pairs},
+        record=given.record,
     )
 
 

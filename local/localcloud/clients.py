@@ -11,6 +11,9 @@ from botocore.config import Config
 from localcloud.context import CloudContext
 from localcloud.untyped import Client
 
+OWN_CALLS = "localcloud"
+"""The access key id of the cloud's own parts: what they ask is no call of the application."""
+
 
 class Clients:
     """Makes one client per service and keeps it: clients are thread-safe, making one is not."""
@@ -23,7 +26,7 @@ class Clients:
         self._clients: dict[str, Any] = {}
         # Typed as untyped: the stubs know a different client for each of 300 service names.
         self._session: Client = boto3.session.Session(
-            aws_access_key_id="local", aws_secret_access_key="local", region_name=region
+            aws_access_key_id=OWN_CALLS, aws_secret_access_key="local", region_name=region
         )
 
     @classmethod

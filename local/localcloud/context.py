@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
+
+Note: TypeAlias = Callable[[str, str, str, Mapping[str, Any]], None]
+"""Is told of a call that goes past the HTTP port: caller, service, operation, parameters."""
+
+
+def say_nothing(caller: str, service: str, operation: str, parameters: Mapping[str, Any]) -> None:
+    """Write nothing down: what a cloud does unless it is recorded."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,8 @@ class CloudContext:
     """One running local cloud.
 
     ``home`` keeps its logs, jobs and ``connection.json``; ``images`` maps image URIs, exactly as
-    the template's parameters give them, to what runs in their place.
+    the template's parameters give them, to what runs in their place; ``note`` is told what
+    SageMaker itself reads and writes.
     """
 
     home: Path
@@ -51,18 +60,22 @@ class CloudContext:
     account_id: str
     repo: Path
     images: Mapping[str, LocalImage]
+    note: Note = say_nothing
 
     @property
     def log_directory(self) -> Path:
         """Where every part of this cloud writes its log files."""
         return self.home / "log"
 
-    def aws_environment(self) -> dict[str, str]:
-        """Return the variables that point any AWS SDK at this cloud, and nowhere else."""
-        return aws_environment(self.endpoint_url, self.region)
+    def aws_environment(self, caller: str) -> dict[str, str]:
+        """Return the variables that point any AWS SDK at this cloud, and nowhere else.
+
+        ``caller`` becomes the access key id, by which requests can be told apart.
+        """
+        return aws_environment(self.endpoint_url, self.region, caller)
 
 
-def aws_environment(endpoint_url: str, region: str) -> dict[str, str]:
+def aws_environment(endpoint_url: str, region: str, caller: str = "local") -> dict[str, str]:
     """Return the variables that point any AWS SDK at ``endpoint_url`` with dummy credentials.
 
     The user's own profile and configuration files are masked: nothing run here may ever reach a
@@ -72,7 +85,7 @@ def aws_environment(endpoint_url: str, region: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_ACCESS_KEY_ID": caller,
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,

@@ -133,7 +133,10 @@ class LambdaHost:
             file,
             is_json=configuration.log_format == "JSON",
         )
-        base = {**context.aws_environment(), "HOME": os.environ.get("HOME", "/")}
+        base = {
+            **context.aws_environment(configuration.name),
+            "HOME": os.environ.get("HOME", "/"),
+        }
         return Sandbox(
             configuration,
             interpreter=self._interpreter,

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from localcloud.connection import Connection, read_connection
@@ -35,12 +35,14 @@ def start(
     *,
     parameters: Mapping[str, str] | None = None,
     bind_to_this_process: bool = False,
+    record: Path | None = None,
     on_progress: Callable[[str], None],
 ) -> Connection:
     """Start a local cloud in ``home`` and return when it is ready; one that runs is kept.
 
     ``bind_to_this_process`` makes it end with the caller, however that ends; otherwise it outlives
-    the caller. ``on_progress`` is told each step. Raises StartError.
+    the caller. ``record`` is a folder that gets what callers ask of it. ``on_progress`` is told
+    each step. Raises StartError.
     """
     running = status(home)
     if running is not None:
@@ -48,7 +50,8 @@ def start(
         return running
     log = home / "log" / "start.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    process = _spawn(home, repo, parameters or {}, log, bind_to_this_process)
+    options = _options(parameters or {}, bind_to_this_process, record)
+    process = _spawn(home, repo, options, log)
     try:
         connection = _wait(process, home, log, on_progress)
     except BaseException:
@@ -79,18 +82,21 @@ def status(home: Path) -> Connection | None:
     return read_connection(home) if owner_of(home) is not None else None
 
 
+def _options(parameters: Mapping[str, str], is_bound: bool, record: Path | None) -> list[str]:
+    options = ["--parent-pid", str(os.getpid())] if is_bound else []
+    for name, value in parameters.items():
+        options += ["--parameter", f"{name}={value}"]
+    return options if record is None else [*options, "--record", str(record)]
+
+
 def _spawn(
     home: Path,
     repo: Path,
-    parameters: Mapping[str, str],
+    options: Sequence[str],
     log: Path,
-    is_bound: bool,
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "localcloud", "--home", str(home), "--repo", str(repo)]
-    if is_bound:
-        command += ["--parent-pid", str(os.getpid())]
-    for name, value in parameters.items():
-        command += ["--parameter", f"{name}={value}"]
+    command += options
     package_directory = str(Path(__file__).resolve().parents[1])
     paths = [package_directory, os.environ.get("PYTHONPATH", "")]
     with log.open("wb") as output:

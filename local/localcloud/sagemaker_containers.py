@@ -71,7 +71,7 @@ def container_environment(
     ``requested`` is the job's own ``Environment``. An isolated container gets no AWS credentials
     and no endpoint, as with EnableNetworkIsolation.
     """
-    aws = {} if isolated else context.aws_environment()
+    aws = {} if isolated else context.aws_environment(f"container {image.name}")
     return {
         **image.environment(),
         **aws,

@@ -72,7 +72,7 @@ class Endpoints:
         self._models = models
         self._events = events
         self._arns = ArnMaker.of(context)
-        self._transfer = Transfer(context, clients)
+        self._transfer = Transfer(context, clients, "endpoint")
         self._endpoints: dict[str, Endpoint] = {}
         self._lock = threading.RLock()
         self._closed = threading.Event()

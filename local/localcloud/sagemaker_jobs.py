@@ -109,7 +109,7 @@ class Jobs(ABC, Generic[AnyJob]):
         self._clients = clients
         self._events = events
         self._arns = ArnMaker.of(context)
-        self._transfer = Transfer(context, clients)
+        self._transfer = Transfer(context, clients, f"{self.kind.lower()} job")
         self._stop_grace_seconds = stop_grace_seconds
         self._jobs: dict[str, AnyJob] = {}
         self._lock = threading.Lock()

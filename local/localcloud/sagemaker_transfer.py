@@ -38,8 +38,10 @@ class RemoteFile:
 class Transfer:
     """Downloads to and uploads from local directories."""
 
-    def __init__(self, context: CloudContext, clients: Clients) -> None:
-        """Work on the buckets of ``context``."""
+    def __init__(self, context: CloudContext, clients: Clients, caller: str) -> None:
+        """Work on the buckets of ``context``; ``caller`` is whose role AWS would do it with."""
+        self._note = context.note
+        self._caller = caller
         self._s3 = clients.get("s3")
         self._reader = ObjectReader(context)
 
@@ -51,6 +53,8 @@ class Transfer:
         location = S3Location.parse(uri)
         if data_type == "ManifestFile":
             return self._resolve_manifest(location)
+        listed = {"Bucket": location.bucket, "Prefix": location.key}
+        self._note(self._caller, "s3", "ListObjectsV2", listed)
         return [
             RemoteFile(S3Location(location.bucket, key), _path_below(location.key, key))
             for key in self._reader.keys(location)
@@ -66,7 +70,7 @@ class Transfer:
             # One after the other: the objects come from memory, and threads that take turns at
             # tiny files need many times as long.
             for file, target in targets:
-                target.write_bytes(self._reader.read(file.location))
+                target.write_bytes(self.read(file.location))
         except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
             raise JobInputError(
                 f"Data download failed: a file and a folder have the same name {error.filename}."
@@ -74,6 +78,7 @@ class Transfer:
 
     def upload_file(self, file: Path, location: S3Location) -> None:
         """Put one object; raises JobInputError when that fails."""
+        self._note_object("PutObject", location)
         try:
             with file.open("rb") as body:
                 self.put(location, body)
@@ -100,13 +105,18 @@ class Transfer:
 
     def read(self, location: S3Location) -> bytes:
         """Return an object's bytes; raises JobInputError when there is no such object."""
+        self._note_object("GetObject", location)
         return self._reader.read(location)
+
+    def _note_object(self, operation: str, location: S3Location) -> None:
+        named = {"Bucket": location.bucket, "Key": location.key}
+        self._note(self._caller, "s3", operation, named)
 
     def _resolve_manifest(self, location: S3Location) -> list[RemoteFile]:
         if not self._reader.exists(location):
             return []
         try:
-            head, *names = json.loads(self._reader.read(location))
+            head, *names = json.loads(self.read(location))
             prefix = head["prefix"]
         except (ValueError, TypeError, KeyError):
             raise JobInputError(

@@ -27,10 +27,15 @@ def service_model() -> ServiceModel:
 def check_parameters(operation: str, parameters: Mapping[str, Any]) -> None:
     """Raise RequestInvalidError, worded as AWS does, when ``parameters`` violate the model."""
     shape = service_model().operation_model(operation).input_shape
-    violations = [] if shape is None else list(_violations(shape, parameters, ""))
-    if violations:
-        count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected: "
-        raise RequestInvalidError(count + "; ".join(violations))
+    found = [] if shape is None else violations(shape, parameters)
+    if found:
+        count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected: "
+        raise RequestInvalidError(count + "; ".join(found))
+
+
+def violations(shape: Shape, value: object) -> list[str]:
+    """Return every way in which ``value`` breaks the constraints of ``shape``, as AWS words it."""
+    return list(_violations(shape, value, ""))
 
 
 def _violations(shape: Shape, value: object, path: str) -> Iterator[str]:

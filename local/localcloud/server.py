@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from localcloud import processes
 from localcloud.connection import Connection, remove_connection, write_connection
-from localcloud.context import CloudContext, aws_environment
+from localcloud.context import CloudContext, aws_environment, say_nothing
 from localcloud.ending import Ending
 from localcloud.home_lock import HomeLock
 from localcloud.images import load_images
@@ -24,6 +24,7 @@ from localcloud.timestamps import iso_seconds, now
 
 if TYPE_CHECKING:
     from localcloud.deploy import Application
+    from localcloud.recording import Recording
 
 _T = TypeVar("_T")
 REGION = "us-east-1"
@@ -35,12 +36,13 @@ _FOREIGN_SETTINGS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 
 @dataclass(frozen=True)
 class Options:
-    """What to run: ``parameters`` override local/parameters.yaml."""
+    """What to run: ``parameters`` override local/parameters.yaml, ``record`` gets a recording."""
 
     home: Path
     repo: Path
     parent_pid: int | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    record: Path | None = None
 
 
 def run(options: Options) -> None:
@@ -70,11 +72,15 @@ def _start(options: Options, cleanup: contextlib.ExitStack) -> None:
     started_at, begin = iso_seconds(now()), time.monotonic()
     _progress("starting")
     application = _in_background(lambda: _build(options))
-    context = _serve(options, cleanup)
+    recording = _record(options)
+    context = _serve(options, recording, cleanup)
     _LOG.info("answering on %s after %.1f s", context.endpoint_url, time.monotonic() - begin)
+    from localcloud.clients import Clients
     from localcloud.deploy import STACK_NAME, deploy
 
     outputs = deploy(context, application.result(), _progress)
+    if recording is not None:
+        recording.keep_stack(STACK_NAME, application.result().parameters, Clients.of(context))
     connection = Connection(
         endpoint_url=context.endpoint_url,
         pid=os.getpid(),
@@ -109,12 +115,26 @@ def _in_background(work: Callable[[], _T]) -> Future[_T]:
     return future
 
 
-def _serve(options: Options, cleanup: contextlib.ExitStack) -> CloudContext:
-    """Start answering with a repaired moto."""
+def _record(options: Options) -> Recording | None:
+    _prepare_moto()
+    if options.record is None:
+        return None
+    from localcloud.recording import Recording
+
+    return Recording(options.record)
+
+
+def _prepare_moto() -> None:
+    """Set what moto reads when it is imported: every import of it comes after this."""
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     for name in _FOREIGN_SETTINGS:
         os.environ.pop(name, None)
-    # Imported only now: moto reads its settings when it is imported.
+
+
+def _serve(
+    options: Options, recording: Recording | None, cleanup: contextlib.ExitStack
+) -> CloudContext:
+    """Start answering with a repaired moto."""
     from moto.core.config import default_user_config
 
     from localcloud import repairs, sagemaker_install
@@ -132,8 +152,11 @@ def _serve(options: Options, cleanup: contextlib.ExitStack) -> CloudContext:
         account_id=ACCOUNT_ID,
         repo=options.repo,
         images=load_images(options.repo / "local" / "images.yaml", options.repo),
+        note=say_nothing if recording is None else recording.note,
     )
     repairs.install(context)
+    if recording is not None:
+        recording.install()
     cleanup.callback(sagemaker_install.install(context))
     server.start()
     return context

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
+RECORDINGS = "OCR_RETRAIN_RECORDINGS"
 ROOT = Path(__file__).resolve().parents[2]
 HYPERPARAMETERS = json.dumps({"epochs": "8", "generic_lines": "200", "learning_rate": "0.002"})
 
@@ -70,7 +72,7 @@ class Stack:
         client: SFNClient = self.client("stepfunctions")
         return client
 
-    def run(self, *arguments: str | Path, timeout: float = 300) -> Done:
+    def run(self, *arguments: str | Path, timeout: float = 1800) -> Done:
         """Run the `ocr-retrain` command as a user would."""
         done = subprocess.run(
             [Path(sys.executable).with_name("ocr-retrain"), *map(str, arguments)],
@@ -121,6 +123,12 @@ class Stack:
         return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
+def recording() -> Path | None:
+    """Where this cloud is recorded: in a folder of its own, if a recording was asked for."""
+    wanted = os.environ.get(RECORDINGS)
+    return Path(wanted, uuid.uuid4().hex) if wanted else None
+
+
 @contextmanager
 def running(home: Path) -> Iterator[Stack]:
     """A local cloud with a tiny base model registered and served, for as long as it is needed."""
@@ -129,6 +137,7 @@ def running(home: Path) -> Iterator[Stack]:
         ROOT,
         parameters={"Hyperparameters": HYPERPARAMETERS},
         bind_to_this_process=True,
+        record=recording(),
         on_progress=lambda _: None,
     )
     try:

@@ -1,15 +1,18 @@
-"""The images of a large upload are checked by many functions, on the local cloud as on AWS."""
+"""What happens to uploads before anything is trained: many images at once, and archives."""
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.digit_lines import plain, write_folder
-from tests.integration.stack import ROOT, Stack
+from tests.integration.stack import ROOT, Stack, recording
 
 from localcloud import lifecycle
 
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.cloud
 IMAGES_PER_FUNCTION = 10
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def small_functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose functions read ten images each, and that has no model yet."""
     home = tmp_path_factory.mktemp("small-functions")
@@ -27,6 +30,7 @@ def small_functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]
         ROOT,
         parameters={"ImagesPerFunction": str(IMAGES_PER_FUNCTION)},
         bind_to_this_process=True,
+        record=recording(),
         on_progress=lambda _: None,
     )
     try:
@@ -35,14 +39,23 @@ def small_functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]
         lifecycle.stop(home)
 
 
-def ended(stack: Stack, seconds: float = 120) -> dict[str, Any]:
+def ended(stack: Stack, dataset: str, seconds: float = 600) -> dict[str, Any]:
+    """Wait until a run with that dataset has ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        runs = stack.runs()
-        if runs and runs[0]["status"] != "RUNNING":
-            return runs[0]
+        for run in stack.runs():
+            if dataset in json.loads(run["input"])["datasets"] and run["status"] != "RUNNING":
+                return run
         time.sleep(0.5)
     raise AssertionError(f"no run ended within {seconds} seconds")
+
+
+def zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(folder.rglob("*.*")):
+            archive.write(path, path.relative_to(folder).as_posix())
+    return buffer.getvalue()
 
 
 def test_every_shard_is_checked_by_an_execution_of_its_own(
@@ -55,7 +68,7 @@ def test_every_shard_is_checked_by_an_execution_of_its_own(
         key = f"incoming/plain/{path.relative_to(folder).as_posix()}"
         stack.s3.upload_file(str(path), stack.outputs["BucketName"], key)
 
-    run = ended(stack)
+    run = ended(stack, "plain")
 
     # Everything that can be done without a model to start from.
     assert run["status"] == "FAILED"
@@ -76,3 +89,27 @@ def test_every_shard_is_checked_by_an_execution_of_its_own(
     kinds = [each["type"] for each in history]
     assert "MapRunStarted" in kinds
     assert "MapRunSucceeded" in kinds
+
+
+def test_archives_are_unpacked_and_their_lines_are_used(
+    small_functions: Stack, tmp_path: Path
+) -> None:
+    stack = small_functions
+    bucket = stack.outputs["BucketName"]
+    golden = zipped(write_folder(tmp_path / "golden", plain, {"test": 5}, seed=2))
+    packed = zipped(write_folder(tmp_path / "packed", plain, {"train": 30, "val": 25}, seed=3))
+    stack.s3.put_object(Bucket=bucket, Key="golden/marked/marked.zip", Body=golden)
+    stack.s3.put_object(Bucket=bucket, Key="incoming/packed/packed.zip", Body=packed)
+
+    run = ended(stack, "packed")
+
+    root = f"s3://{bucket}/runs/{run['name']}"
+    assert len(stack.read_text(f"{root}/datasets/packed/train.txt").splitlines()) == 30
+    keys = stack.s3.list_objects_v2(Bucket=bucket, Prefix="extracted/")["Contents"]
+    assert sum(each["Key"].startswith("extracted/marked/") for each in keys) >= 5
+
+
+def test_the_ages_that_alarms_watch_are_measured(small_functions: Stack) -> None:
+    name = f"{small_functions.outputs['Prefix']}-take-stock"
+    answer = small_functions.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+    assert "FunctionError" not in answer

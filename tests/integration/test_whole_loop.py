@@ -198,3 +198,9 @@ def stack_package_after_update(stack: Stack) -> str:
         WaiterConfig={"Delay": 1, "MaxAttempts": 60},
     )
     return stack.serving_package()
+
+
+@pytest.mark.parametrize("command", ["datasets", "models", "golden", "pause", "resume"])
+def test_the_commands_of_every_day_answer(stack: Stack, command: str) -> None:
+    done = stack.run(command)
+    assert done.code == 0, done.stderr

@@ -7,8 +7,10 @@ tested against the local cloud.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from jsonata import Jsonata
 
 MACHINES = Path(__file__).parents[3] / "statemachine"
 MOST_STATES = 500
+# A file that gets one line per execution: how it went through its machine. For tools/prove.
+VISITED = "OCR_RETRAIN_VISITED"
 # Errors that the SDK integration of SageMaker gives a name of their own.
 _NAMED = {"ResourceLimitExceeded", "ResourceInUse", "ResourceNotFound", "ConflictException"}
 
@@ -46,18 +50,25 @@ class Ended:
 
 @dataclass
 class Player:
-    """Plays one state machine; ``tasks`` are known by function ARN or ``service:action``."""
+    """Plays one state machine; ``tasks`` are known by function ARN or ``service:action``.
+
+    ``items`` are what the readers of maps find, by the maps' names.
+    """
 
     name: str
     substitutions: Mapping[str, object]
     tasks: Mapping[str, Task]
     on_wait: Callable[[float], None]
+    items: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     seconds: float = 0.0
     retried: list[str] = field(default_factory=list)
 
     def run(self, given: Mapping[str, Any] | None = None) -> Ended:
         execution = Execution(self, self._definition(), dict(given or {}))
-        return execution.run()
+        try:
+            return execution.run()
+        finally:
+            _keep(self.name, execution)
 
     def wait(self, seconds: float) -> None:
         self.seconds += seconds
@@ -84,6 +95,11 @@ class Execution:
         self.player, self.definition, self.given = player, definition, given
         self.variables: dict[str, Any] = {}
         self.visited: list[str] = []
+        self.item: Any = None
+        self.is_item = False
+        self.output: Any = None
+        self.started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.tasks: list[dict[str, Any]] = []
 
     def run(self) -> Ended:
         name = self.definition["StartAt"]
@@ -98,6 +114,8 @@ class Execution:
                 told = [str(self.evaluate(state[key], {})) for key in ("Error", "Cause")]
                 return Ended("FAILED", None, told[0], told[1], self.visited)
             name = getattr(self, f"_{state['Type'].lower()}")(name, state)
+            if not name:
+                return Ended("SUCCEEDED", None, "", "", self.visited)
 
     def evaluate(self, value: Any, states: Mapping[str, Any]) -> Any:
         if isinstance(value, dict):
@@ -119,9 +137,13 @@ class Execution:
         return result
 
     def _context(self) -> dict[str, Any]:
-        about = {"Id": "arn:aws:states:execution:1", "StartTime": "now", "Input": self.given}
+        about = {
+            "Id": "arn:aws:states:execution:1",
+            "StartTime": self.started_at,
+            "Input": self.given,
+        }
         state = {"Name": self.visited[-1], "EnteredTime": "now", "RetryCount": 0}
-        return {"Execution": about, "State": state}
+        return {"Execution": about, "State": state, "Map": {"Item": {"Value": self.item}}}
 
     def _assign(self, assigned: Mapping[str, Any] | None, states: Mapping[str, Any]) -> None:
         self.variables.update(self.evaluate(dict(assigned or {}), states))
@@ -134,9 +156,35 @@ class Execution:
         self._assign(state.get("Assign"), {})
         return str(state["Default"])
 
+    def _pass(self, name: str, state: Mapping[str, Any]) -> str:
+        self._assign(state.get("Assign"), {})
+        return str(state.get("Next", ""))
+
     def _wait(self, name: str, state: Mapping[str, Any]) -> str:
         self.player.wait(float(self.evaluate(state["Seconds"], {})))
+        self._assign(state.get("Assign"), {})
         return str(state["Next"])
+
+    def _map(self, name: str, state: Mapping[str, Any]) -> str:
+        found = self.evaluate(state["Items"], {}) if "Items" in state else self.player.items[name]
+        try:
+            results = [self._play_item(state, item) for item in found]
+        except TaskFailed:
+            threshold = "States.ExceedToleratedFailureThreshold"
+            return self._catch(state, TaskFailed(threshold, "too many items failed"))
+        self._assign(state.get("Assign"), {"result": results})
+        return str(state["Next"])
+
+    def _play_item(self, state: Mapping[str, Any], item: Any) -> Any:
+        self.item = item
+        given = self.evaluate(state["ItemSelector"], {}) if "ItemSelector" in state else item
+        inner = Execution(self.player, state["ItemProcessor"], given)
+        inner.is_item, inner.tasks, inner.variables = True, self.tasks, dict(self.variables)
+        try:
+            inner.run()
+        finally:
+            self.visited += inner.visited
+        return inner.output
 
     def _task(self, name: str, state: Mapping[str, Any]) -> str:
         tries: dict[int, int] = {}
@@ -151,14 +199,17 @@ class Execution:
                     continue
                 return self._catch(state, failure)
             self._assign(state.get("Assign"), {"result": result})
-            return str(state["Next"])
+            self.output = self.evaluate(state.get("Output"), {"result": result})
+            return str(state.get("Next", ""))
 
     def _work(self, state: Mapping[str, Any]) -> Any:
         arguments = self.evaluate(state["Arguments"], {})
+        about = {"state": self.visited[-1], "resource": state["Resource"], "arguments": arguments}
+        self.tasks.append(about)
         if state["Resource"].endswith("lambda:invoke"):
             task = self.player.tasks[arguments["FunctionName"]]
             return {"Payload": _called(task, arguments["Payload"], _lambda_failed)}
-        service = ":".join(state["Resource"].split(":")[-2:])
+        service = state["Resource"].removeprefix("arn:aws:states:::").removeprefix("aws-sdk:")
         return _called(self.player.tasks[service], arguments, _sdk_failed)
 
     def _pause(
@@ -175,11 +226,21 @@ class Execution:
 
     def _catch(self, state: Mapping[str, Any], failure: TaskFailed) -> str:
         told = {"errorOutput": {"Error": failure.error, "Cause": failure.cause}}
-        for catcher in state["Catch"]:
+        for catcher in state.get("Catch", []):
             if _matches(catcher["ErrorEquals"], failure.error):
                 self._assign(catcher.get("Assign"), told)
+                self.output = self.evaluate(catcher.get("Output"), told)
                 return str(catcher["Next"])
-        raise AssertionError(f"nothing catches {failure}")
+        assert self.is_item, f"nothing catches {failure}"
+        raise failure
+
+
+def _keep(machine: str, execution: Execution) -> None:
+    file = os.environ.get(VISITED)
+    if file:
+        line = {"machine": machine, "states": execution.visited, "tasks": execution.tasks}
+        with Path(file).open("a", encoding="utf-8") as visited:
+            visited.write(f"{json.dumps(line, default=str)}\n")
 
 
 def _matches(patterns: Sequence[str], error: str) -> bool:
@@ -189,7 +250,7 @@ def _matches(patterns: Sequence[str], error: str) -> bool:
 def _called(task: Task, given: dict[str, Any], failed: Callable[[Exception], TaskFailed]) -> Any:
     try:
         return json.loads(json.dumps(task(given), default=str))
-    except AssertionError:
+    except (AssertionError, TaskFailed):
         raise
     except Exception as error:
         raise failed(error) from error

@@ -8,7 +8,7 @@ import pytest
 
 from localcloud import lifecycle
 
-from .harness import Cloud, make_app
+from .harness import RECORDING, Cloud, make_app
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,11 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     directory = tmp_path_factory.mktemp("localcloud")
     home = directory / "home"
     connection = lifecycle.start(
-        home, make_app(directory / "app"), bind_to_this_process=True, on_progress=print
+        home,
+        make_app(directory / "app"),
+        bind_to_this_process=True,
+        record=directory / "home" / RECORDING,
+        on_progress=print,
     )
     yield Cloud(home, connection)
     lifecycle.stop(home)

@@ -17,6 +17,7 @@ from localcloud.connection import Connection
 from localcloud.untyped import Client, Json
 
 REPO = Path(__file__).resolve().parents[4]
+RECORDING = "recording"
 T = TypeVar("T")
 APP = Path(__file__).resolve().parents[1] / "fixtures" / "app"
 
