@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from retraining import names
-from retraining.endpoint import FAILED, IN_SERVICE, Endpoint, look_up
+from retraining.endpoint import FAILED, IN_SERVICE, Endpoint, look_up, model_exists
+from retraining.model_data import has_artefact
 from retraining.opening_hours import OpeningHours
 from retraining.package_request import SMOKE_TESTED
 from retraining.protection import endpoint_options, network, network_identity
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 DEPLOY, BUSY, ALREADY_SERVING = "deploy", "busy", "already_serving"
 TURN_OFF, OFF = "turn_off", "off"
 NOTHING_APPROVED, UNUSABLE = "nothing_approved", "unusable"
-# Where the functions that deploy may look for artefacts.
-_MODELS = "models/"
 
 
 class Decision(TypedDict):
@@ -39,6 +38,7 @@ class Decision(TypedDict):
     package_arn: str
     package_version: int
     model_name: str
+    model_exists: bool
     config_name: str
     previous_config: str
     endpoint_name: str
@@ -71,6 +71,7 @@ def find_approved(
         "package_arn": "",
         "package_version": 0,
         "model_name": "",
+        "model_exists": False,
         "config_name": "",
         "previous_config": endpoint.config,
         "endpoint_name": settings.endpoint_name,
@@ -105,10 +106,11 @@ def find_approved(
         decision["config_name"] = endpoint.config
     if decision["decision"] != DEPLOY:
         return decision
-    if not _has_artefact(package, bucket):
+    if not has_artefact(package, bucket):
         decision["decision"] = UNUSABLE
         decision["why"] = f"There is no model of version {package.version} at {package.model_data}."
         return decision
+    decision["model_exists"] = model_exists(client, model)
     decision["notice"] = _notice(endpoint, settings)
     alarms = quiet_alarms(cloudwatch, settings.rollback_alarms)
     decision["update_policy"] = update_policy(settings, alarms, _will_run(endpoint, settings))
@@ -192,15 +194,3 @@ def _notice(endpoint: Endpoint, settings: Settings) -> str:
         )
     differs = _differs(endpoint, settings)
     return f"The endpoint ran {differs}. " if differs else ""
-
-
-def _has_artefact(package: Package, bucket: Bucket) -> bool:
-    try:
-        key = bucket.key(package.model_data)
-    except ValueError:
-        # Somewhere else, where these functions may not look; SageMaker will tell.
-        return True
-    if not key.startswith(_MODELS):
-        # In the bucket, but where the function has no right to look.
-        return True
-    return bucket.head(key) is not None

@@ -88,6 +88,17 @@ def look_up(client: "SageMakerClient", name: str) -> Endpoint:
     )
 
 
+def model_exists(client: "SageMakerClient", name: str) -> bool:
+    """Tell whether there is a SageMaker model of this name."""
+    try:
+        client.describe_model(ModelName=name)
+    except ClientError as error:
+        if is_missing(error):
+            return False
+        raise
+    return True
+
+
 def is_missing(error: ClientError) -> bool:
     """Tell whether SageMaker refused because there is no such thing (it has no code for that)."""
     about = error.response["Error"]

@@ -30,6 +30,7 @@ def judge_candidate(run_id: str, bucket: Bucket, settings: Settings) -> Judged:
         significance=settings.significance,
         absolute_floor=settings.absolute_floor,
         max_latency_factor=settings.max_latency_factor,
+        non_inferiority_margin=settings.non_inferiority_margin,
     )
     try:
         content = bucket.read(s3_layout.evaluation(run_id)).body

@@ -15,15 +15,17 @@ from retraining.measured import Evaluation, Latency, Slice, pool
 # A drop of so many times what is allowed counts as soon as chance does not explain it in that set
 # alone; a smaller one must be certain enough for all sets together.
 LARGE_DROP = 3
+# Fewer lines prove nothing. Of equal models that read 4 of 100 lines better and 4 worse, 99 of 100
+# prove a margin of five points with so many.
+CONCLUSIVE_LINES = 500
 # A pause of the machine weighs little among so many lines.
 TIMED_LINES = 200
 # Differences are ratios of line counts: 2 of 200 lines must count as exactly 0.01.
 _TOLERANCE = 1e-9
 
-_NOT_ENOUGH = "which is not enough"
-_LOST = "but what the model knew before got worse"
-_NEW_LOST = "but some of the new data is read worse"
-_SLOW = "but reading takes too long"
+_LOST = "what the model knew before got worse"
+_NEW_LOST = "some of the new data is read worse"
+_SLOW = "reading takes too long"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Policy:
 
     ``max_latency_factor`` is how many times as long as the champion a candidate may take, 0 for
     any; ``absolute_floor`` is asked for where there is no champion to compare with.
+    ``non_inferiority_margin`` is how large a drop must be ruled out, with the certainty
+    1 - ``significance``; 0 for none.
     """
 
     min_gain: float
@@ -40,13 +44,15 @@ class Policy:
     significance: float
     absolute_floor: float = 0.5
     max_latency_factor: float = 2.0
+    non_inferiority_margin: float = 0.05
 
 
 @dataclass(frozen=True)
 class SliceVerdict:
     """What one evaluation set says about the candidate.
 
-    ``dropped`` when it is read worse than is allowed, ``doubtful`` when that may be bad luck.
+    ``dropped`` when it is read worse than is allowed, or a drop above the margin is not ruled out;
+    ``doubtful`` when it is read worse than is allowed and that may be bad luck.
     """
 
     slice: Slice
@@ -78,7 +84,8 @@ class SliceVerdict:
             about["champion_interval"] = wilson(each.champion_right, each.lines)
             about["confidence_interval"] = difference_interval(*changed, each.lines)
             if each.kind != "new":
-                about["drop_bound"] = drop_bound(*changed, each.lines, policy.significance)
+                about["drop_bound"] = _bound(each, policy)
+                about["non_inferior"] = _non_inferior(each, policy)
         return about
 
 
@@ -105,6 +112,7 @@ class Verdict:
                 **asdict(self.policy),
                 "large_drop": LARGE_DROP * self.policy.max_drop,
                 "timed_lines": TIMED_LINES,
+                "conclusive_lines": CONCLUSIVE_LINES,
             },
             "champion_error": self.champion_error,
             "latency": {**asdict(timed), "factor": timed.factor} if timed else None,
@@ -185,14 +193,35 @@ def _drop(each: Slice, policy: Policy, level: float) -> tuple[bool, bool, str]:
 
     ``level`` is how rarely chance must do as much for a drop that is not large.
     """
-    if each.drop <= policy.max_drop + _TOLERANCE:
-        return False, False, ""
-    if each.drop > LARGE_DROP * policy.max_drop + _TOLERANCE:
+    allowed, margin = policy.max_drop, policy.non_inferiority_margin
+    above = each.drop > allowed + _TOLERANCE
+    if each.drop > LARGE_DROP * allowed + _TOLERANCE:
         level = policy.significance
     p = loss_by_chance(each.only_champion_right, each.only_candidate_right)
-    if p < level:
-        return True, False, say.real_drop(each.drop, policy.max_drop, p)
-    return False, True, say.unlucky_drop(each.drop, policy.max_drop, p, level)
+    if above and p < level:
+        return True, False, say.real_drop(each.drop, allowed, p)
+    if each.kind != "new" and _non_inferior(each, policy) is False:
+        return True, False, say.possible_drop(_bound(each, policy), margin, policy.significance)
+    if above:
+        return False, True, say.unlucky_drop(each.drop, allowed, p, level)
+    return False, False, ""
+
+
+def _bound(each: Slice, policy: Policy) -> float:
+    return drop_bound(
+        each.only_champion_right, each.only_candidate_right, each.lines, policy.significance
+    )
+
+
+def _non_inferior(each: Slice, policy: Policy) -> bool | None:
+    """Tell whether a drop above the margin is ruled out; None when that is not asked.
+
+    The one-sided test of non-inferiority for paired shares (Tango 1998, as in ``chance``): the
+    upper bound of the drop must not exceed the margin.
+    """
+    if not policy.non_inferiority_margin or each.lines < CONCLUSIVE_LINES:
+        return None
+    return _bound(each, policy) <= policy.non_inferiority_margin
 
 
 # --- question by question
@@ -201,7 +230,7 @@ def _drop(each: Slice, policy: Policy, level: float) -> tuple[bool, bool, str]:
 def _judge_new(pooled: Slice, champion_error: str, policy: Policy) -> _Finding:
     if pooled.lines < policy.min_slice_lines:
         too_few = say.too_few_new(pooled.lines, policy.min_slice_lines)
-        return _Finding(False, too_few, _NOT_ENOUGH)
+        return _Finding(False, too_few, say.NOT_ENOUGH)
     if not pooled.has_champion:
         return _judge_alone(pooled, "new", champion_error, policy)
     p = mcnemar(pooled.only_champion_right, pooled.only_candidate_right)
@@ -214,14 +243,14 @@ def _judge_new(pooled: Slice, champion_error: str, policy: Policy) -> _Finding:
         why = say.lucky_gain(pooled.lines, p, policy.significance)
     else:
         why, passed = say.real_gain(p), True
-    return _Finding(passed, f"{say.comparison(pooled)} {why}", _NOT_ENOUGH)
+    return _Finding(passed, f"{say.comparison(pooled)} {why}", say.NOT_ENOUGH)
 
 
 def _judge_alone(pooled: Slice, what: str, champion_error: str, policy: Policy) -> _Finding:
     return _Finding(
         pooled.candidate >= policy.absolute_floor - _TOLERANCE,
         say.floor(what, pooled, policy.absolute_floor, champion_error),
-        _NOT_ENOUGH if what == "new" else _LOST,
+        say.NOT_ENOUGH if what == "new" else _LOST,
     )
 
 
@@ -257,7 +286,9 @@ def _what_is_kept(slices: Sequence[SliceVerdict], policy: Policy) -> list[_Findi
     if not known or any(each.doubtful or not each.slice.has_champion for each in known):
         return []
     worst = min((each.slice for each in known), key=lambda each: each.gain)
-    return [_Finding(True, say.kept(worst, policy.max_drop))]
+    bound = _bound(pool([each.slice for each in known], ""), policy)
+    certain = say.ruled_out(bound, policy.non_inferiority_margin, policy.significance)
+    return [_Finding(True, f"{say.kept(worst, policy.max_drop)} {certain}")]
 
 
 def _judge_latency(latency: Latency | None, policy: Policy) -> list[_Finding]:

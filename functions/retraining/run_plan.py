@@ -9,6 +9,7 @@ from retraining.golden import load_golden_sets
 from retraining.ledger import Ledger
 from retraining.ledger_items import Dataset
 from retraining.lines import Line, parse_line
+from retraining.model_data import has_artefact
 from retraining.new_characters import format_characters, parse_characters
 from retraining.plan_lines import DEV, REPLAY, TRAIN, PlanLines, new_plan_lines
 from retraining.planning import (
@@ -65,10 +66,10 @@ class Planner:
     def plan(self, run_id: str, datasets: Sequence[str]) -> Planned:
         """Plan the training and evaluation of a run and write their inputs.
 
-        Raises NoChampionError without an approved model, PlanningError when there is nothing to
-        train on or a hyperparameter cannot be used.
+        Raises NoChampionError without an approved model, PlanningError when its artefact is gone,
+        when there is nothing to train on or a hyperparameter cannot be used.
         """
-        champion = self.registry.champion()
+        champion = self._champion()
         ratio = replay_ratio(self.settings.hyperparameters)
         with new_plan_lines() as lines:
             used = [name for name in datasets if self._add_new(run_id, name, lines)]
@@ -90,6 +91,18 @@ class Planner:
             return self._planned(run_id, lines, champion, parameters, len(characters))
 
     # --- reading
+
+    def _champion(self) -> Package:
+        champion = self.registry.champion()
+        if has_artefact(champion, self.bucket):
+            return champion
+        raise PlanningError(
+            f"Training starts from version {champion.version}, but its model is no longer at "
+            f"{champion.model_data}. Put it back (the bucket keeps earlier versions of objects), "
+            "or go on from the approved version before it: `ocr-retrain reject "
+            f"{champion.version} --reason 'its model is gone'`. Then queue the datasets: "
+            "`ocr-retrain retry NAME`."
+        )
 
     def _add_new(self, run_id: str, name: str, lines: PlanLines) -> int:
         holdout = self.bucket.read_rows(s3_layout.holdout_lines(run_id, name))

@@ -74,6 +74,7 @@ class Settings(BaseModel):
     significance: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
     absolute_floor: Fraction = 0.5
     max_latency_factor: Annotated[float, Field(ge=0.0)] = 2.0
+    non_inferiority_margin: Fraction = 0.05
     max_slice_lines: Annotated[int, Field(ge=1)] = 2000
     require_approval: bool = False
     grow_dictionary: bool = True

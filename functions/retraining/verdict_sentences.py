@@ -6,6 +6,7 @@ from retraining.measured import Latency, Slice
 
 _KINDS = {"new": "new data", "old": "earlier data", "golden": "golden set"}
 NO_GAIN = "That is no gain."
+NOT_ENOUGH = "which is not enough"
 _MORE_LINES = "More labelled lines in it would tell."
 
 
@@ -84,6 +85,27 @@ def unlucky_drop(drop: float, allowed: float, p: float, level: float) -> str:
     )
 
 
+def possible_drop(bound: float, margin: float, level: float) -> str:
+    """Tell that a drop above the margin is not ruled out."""
+    return (
+        f"In truth it may have lost up to {points(bound)} ({_certainty(level)} certain), more than "
+        f"the {points(margin)} that must be ruled out."
+    )
+
+
+def ruled_out(bound: float, margin: float, level: float) -> str:
+    """Tell how much may have been lost of all that the model knew."""
+    certain = f"with {_certainty(level)} certainty"
+    if bound < 0:
+        return f"Over all of it, any loss can be ruled out {certain}."
+    if bound <= margin or not margin:
+        return f"Over all of it, a loss of more than {points(bound)} can be ruled out {certain}."
+    return (
+        f"Over all of it, a loss of up to {points(bound)} cannot be ruled out {certain}: more "
+        "golden lines would."
+    )
+
+
 def kept(worst: Slice, allowed: float) -> str:
     """Tell that nothing was lost, and where most of it."""
     change = f"gains {points(worst.gain)}" if worst.gain > 0 else f"loses {points(worst.drop)}"
@@ -125,7 +147,8 @@ def headline(new: Slice | None, objections: Sequence[str]) -> str:
     before = "" if new.champion is None else f" instead of {percent(new.champion)}"
     measured = f"{percent(new.candidate)} of the new lines are read exactly{before}"
     if objections:
-        return f"Rejected: {measured}, {' and '.join(objections)}."
+        but = "" if objections[0] == NOT_ENOUGH else "but "
+        return f"Rejected: {measured}, {but}{', and '.join(objections)}."
     return f"Promoted: {measured}."
 
 
@@ -137,6 +160,10 @@ def percent(fraction: float) -> str:
 def points(fraction: float) -> str:
     """Write a difference of shares."""
     return f"{100 * fraction:.1f} points"
+
+
+def _certainty(level: float) -> str:
+    return f"{100 * (1 - level):g} %"
 
 
 def rarely(p: float) -> str:

@@ -161,6 +161,16 @@ def test_it_prints_on_a4(opened: Open) -> None:
     assert {(round(float(width)), round(float(height))) for width, height in sizes} == {(595, 842)}
 
 
+def test_on_paper_lines_stand_in_two_columns_and_no_column_is_squeezed(opened: Open) -> None:
+    # The width of A4 without its margins, in CSS pixels.
+    page = opened(688)
+    page.emulate_media(media="print")
+    columns = "[...document.querySelectorAll('#worst li')].map(each => each.offsetLeft)"
+    assert len(set(page.evaluate(columns))) == 2
+    narrow = "[...document.querySelectorAll('td[colspan]')].map(each => each.offsetHeight)"
+    assert max(page.evaluate(narrow)) < 60
+
+
 def test_on_paper_it_is_black_on_white_and_shows_what_was_folded(opened: Open) -> None:
     page = opened(color_scheme="dark")
     page.emulate_media(media="print")

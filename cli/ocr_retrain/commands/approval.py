@@ -12,6 +12,7 @@ from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
 from ocr_retrain.model_registry import (
     Approval,
     ListedPackage,
+    describe_version,
     find_package,
     list_packages,
     set_approval,
@@ -54,8 +55,11 @@ def _decide(number: int, approval: Approval, reason: str, cloud: CloudChoice, st
     if package.approval == approval:
         show_line(f"Version {number} is {approval.value} already.")
     else:
+        before = describe_version(connection.sagemaker, package.arn).note
         set_approval(connection.sagemaker, package, approval, reason)
         show_line(f"Version {number} is {approval.value} (it was {package.approval}).")
+        if package.approval == Approval.REJECTED and before:
+            show_line(f"It had been rejected because: {before}")
     show_line(_what_follows(packages, package, approval))
 
 

@@ -122,11 +122,7 @@ def _sentences(jobs: Sequence[JobCost], total: float | None, prices: Prices) -> 
         )
     if any(each.billed_hours is None for each in jobs):
         said.append("SageMaker did not tell how long every job ran.")
-    saved = sum((each.hours or 0) - (each.billed_hours or 0) for each in jobs if each.saving)
-    if saved > 0:
-        said.append(
-            f"Spot capacity made {duration(saved * _HOUR)} of {_ran(jobs)} of training free."
-        )
+    said += _saved_by_spot(jobs, prices)
     if any(each.cost is not None for each in jobs):
         used = {each.job.instance_type for each in jobs}
         said.append(
@@ -135,6 +131,21 @@ def _sentences(jobs: Sequence[JobCost], total: float | None, prices: Prices) -> 
             else prices.origin
         )
     return said
+
+
+def _saved_by_spot(jobs: Sequence[JobCost], prices: Prices) -> list[str]:
+    free = [each for each in jobs if each.saving]
+    hours = [(each.hours or 0) - (each.billed_hours or 0) for each in free]
+    if sum(hours) <= 0:
+        return []
+    worth = ""
+    if not any(_unpriced(each, prices) for each in free):
+        hourly = [prices.hourly[each.job.instance_type] for each in free]
+        saved = sum(price * spared for price, spared in zip(hourly, hours, strict=True))
+        worth = f", about {money(saved, prices.currency)}"
+    return [
+        f"Spot capacity saved {duration(sum(hours) * _HOUR)} of {_ran(jobs)} of training{worth}."
+    ]
 
 
 def _unpriced(each: JobCost, prices: Prices) -> bool:

@@ -74,6 +74,7 @@ def _environment() -> Environment:
         picture=_picture,
         unbroken=_unbroken,
         number=_number,
+        milliseconds=_milliseconds,
     )
     environment.globals["style"] = Markup(  # noqa: S704  # a file of our own
         Path(__file__).with_name("report.css").read_text(encoding="utf-8")
@@ -101,7 +102,10 @@ def _percent(share: float | None, digits: int = 1) -> str:
 
 
 def _points(difference: float | None) -> str:
-    return "–" if difference is None else f"{100 * difference:+.1f}".replace("-", "−")
+    if difference is None:
+        return "–"
+    points = f"{100 * difference:+.1f}"
+    return "±0.0" if points[1:] == "0.0" else points.replace("-", "−")
 
 
 def _interval(interval: tuple[float, float] | None) -> str:
@@ -109,6 +113,10 @@ def _interval(interval: tuple[float, float] | None) -> str:
         return ""
     low, high = (f"{100 * each:.1f}".replace("-", "−") for each in interval)
     return f"{low} to {high}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
 
 
 def _number(value: float | None, digits: int = 4) -> str:

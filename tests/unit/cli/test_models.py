@@ -126,6 +126,15 @@ def test_reject_keeps_the_reason(
     assert "Version 2 is Rejected (it was Approved)." in capsys.readouterr().out
 
 
+def test_approving_what_was_rejected_repeats_why(
+    connected: Cloud, packages: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert execute(["reject", "2", "--reason", "Misreads sevens."]) == 0
+    assert execute(["approve", "2"]) == 0
+
+    assert "It had been rejected because: Misreads sevens." in capsys.readouterr().out
+
+
 def test_approve_changes_nothing_that_is_approved_already(
     connected: Cloud, packages: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

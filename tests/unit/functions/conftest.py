@@ -166,9 +166,15 @@ def drop(
 
 
 def approved_package(
-    *, version_data: str = "v1", dictionary: str | None = None, status: str = "Approved"
+    *,
+    version_data: str = "v1",
+    dictionary: str | None = None,
+    status: str = "Approved",
+    artefact: bool = True,
 ) -> str:
     """Register a package and return its ARN."""
+    if artefact:
+        put(f"models/{version_data}/output/model.tar.gz", b"model")
     properties = {"run_id": f"base-{version_data}"}
     if dictionary is not None:
         put(f"models/{version_data}/output/dict.txt", dictionary)

@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from retraining.deployment import find_approved
+from retraining.endpoint import BUSY
 from retraining.failure import explain
 from retraining.registry import Registry
 from retraining.rollback import Attempt, find_out_why
@@ -96,7 +97,7 @@ class FakeSageMaker:
             return
         if self.endpoint["EndpointStatus"] == "Deleting":
             self.endpoint = None
-        elif self.endpoint["EndpointStatus"] == "SystemUpdating":
+        elif self.endpoint["EndpointStatus"] in ("SystemUpdating", "RollingBack"):
             self.endpoint["EndpointStatus"] = "InService"
         elif self.pending:
             self._settle(self.endpoint)
@@ -189,7 +190,7 @@ class FakeSageMaker:
 
     def _update_endpoint(self, EndpointName: str, EndpointConfigName: str, **given: Any) -> Any:
         endpoint = self._describe_endpoint(EndpointName)
-        if self.pending or endpoint["EndpointStatus"] in ("SystemUpdating", "Deleting"):
+        if self.pending or endpoint["EndpointStatus"] in BUSY:
             raise refused(f'Cannot update in-progress endpoint "{EndpointName}".')
         endpoint.pop("FailureReason", None)
         self.updates.append(given)

@@ -82,7 +82,9 @@ def test_without_an_approved_version_nothing_is_touched() -> None:
 def test_rejecting_the_live_version_brings_back_the_one_before(world: DeployWorld) -> None:
     world.deploy()
     world.sagemaker.packages[2]["ModelApprovalStatus"] = "Rejected"
-    assert world.deploy().output["package_version"] == 1
+    ended = world.deploy()
+    assert ended.output["package_version"] == 1
+    assert "Create model" not in ended.states
     assert world.sagemaker.served == 1
     assert world.smoke_tests[-1] == 1
 
@@ -288,7 +290,7 @@ def test_a_call_whose_answer_was_lost_is_not_done_twice(operation: str) -> None:
 # --- states of the endpoint
 
 
-@pytest.mark.parametrize("status", ["SystemUpdating", "Deleting"])
+@pytest.mark.parametrize("status", ["SystemUpdating", "RollingBack", "Deleting"])
 def test_an_endpoint_that_is_changing_is_waited_for(world: DeployWorld, status: str) -> None:
     assert world.sagemaker.endpoint is not None
     world.sagemaker.endpoint["EndpointStatus"] = status

@@ -11,9 +11,10 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from retraining.deployment import Decision, _has_artefact, find_approved
+from retraining.deployment import Decision, find_approved
 from retraining.endpoint import look_up
 from retraining.ledger import Ledger
+from retraining.model_data import has_artefact
 from retraining.normalization import Normalization
 from retraining.package_request import SMOKE_TESTED
 from retraining.smoke import MOST_SECONDS, EndpointReader, SmokeTest, required_share, smoke_test
@@ -27,8 +28,6 @@ ENDPOINT = "ocr-retrain"
 
 
 def decide(clients: ModuleType, **settings: object) -> Decision:
-    for version in range(1, 4):
-        put(f"models/v{version}/output/model.tar.gz", b"model")
     return find_approved(
         clients.registry(),
         clients.sagemaker(),
@@ -164,7 +163,7 @@ def test_a_second_variant_put_beside_ours_by_hand_is_a_difference(clients: Modul
 
 
 def test_a_version_without_its_artefact_cannot_be_deployed(clients: ModuleType) -> None:
-    approved_package(version_data="lost")
+    approved_package(version_data="lost", artefact=False)
     decision = decide(clients)
     assert decision["decision"] == "unusable"
     assert f"s3://{BUCKET}/models/lost/output/model.tar.gz" in decision["why"]
@@ -175,7 +174,7 @@ def test_an_artefact_that_may_not_be_looked_for_is_left_to_sagemaker(clients: Mo
     moved = replace(
         clients.registry().champion(), model_data=f"s3://{BUCKET}/elsewhere/model.tar.gz"
     )
-    assert _has_artefact(moved, clients.bucket())
+    assert has_artefact(moved, clients.bucket())
 
 
 def test_a_variant_without_a_model_serves_no_package() -> None:

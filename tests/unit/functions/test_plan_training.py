@@ -80,6 +80,14 @@ def test_without_an_approved_model_the_error_says_what_to_do(invoke: Invoke) -> 
         plan(invoke, "meters")
 
 
+def test_a_champion_whose_model_is_gone_is_told_before_anything_is_paid_for(invoke: Invoke) -> None:
+    approved_package(artefact=False)
+    with pytest.raises(PlanningError) as caught:
+        plan(invoke, "meters")
+    assert f"is no longer at s3://{BUCKET}/models/v1/output/model.tar.gz" in str(caught.value)
+    assert "`ocr-retrain reject 1 --reason" in str(caught.value)
+
+
 def test_a_first_run_trains_on_the_new_lines_alone(invoke: Invoke) -> None:
     arn = approved_package()
     written(RUN, "meters", 50, 20)

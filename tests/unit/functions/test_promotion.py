@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retraining.measured import Evaluation, Slice
-from retraining.promotion import TIMED_LINES, Policy, Verdict, judge
+from retraining.promotion import CONCLUSIVE_LINES, TIMED_LINES, Policy, Verdict, judge
 
 POLICY = Policy(min_gain=0.01, max_drop=0.01, min_slice_lines=20, significance=0.05)
 NEW = Slice("handwriting", "new", 90, 8, 93, 9)
@@ -92,6 +92,23 @@ def test_a_candidate_that_forgets_is_marked_where_it_does() -> None:
     assert not any("is kept" in each for each in verdict.reasons)
 
 
+def test_a_headline_with_several_objections_is_one_sentence() -> None:
+    worse = Slice("worse", "new", 100, 20, 5, 75)
+    assert verdict_on(worse, golden(12, 0)).headline == (
+        "Rejected: 52.5 % of the new lines are read exactly instead of 60.0 %, "
+        "which is not enough, and what the model knew before got worse."
+    )
+    slow = replace(NEW, champion_milliseconds=1.0, candidate_milliseconds=3.0)
+    assert verdict_on(slow, golden(12, 0)).headline.endswith(
+        ", but what the model knew before got worse, and reading takes too long."
+    )
+
+
+def test_a_clear_drop_is_told_as_one_whatever_can_be_ruled_out() -> None:
+    (_, known) = verdict_on(NEW, golden(60, 2, lines=600)).slices
+    assert "That is a drop of 9.7 points" in known.sentence
+
+
 # --- many sets
 
 
@@ -141,6 +158,67 @@ def test_a_new_set_that_is_doubtful_is_shown_as_not_gained() -> None:
     verdict = verdict_on(NEW, Slice("b", "new", 20, 2, 1, 7))
     assert verdict.promote
     assert [each.passed for each in verdict.slices] == [True, False]
+
+
+# --- what must be ruled out
+
+
+# The drop is within what chance explains; what it may be in truth is not.
+RESTLESS = golden(70, 53, lines=500)
+
+
+def test_a_loss_above_the_margin_must_be_ruled_out() -> None:
+    verdict = verdict_on(NEW, RESTLESS)
+    assert not verdict.promote
+    assert verdict.headline.endswith("but what the model knew before got worse.")
+    assert any(
+        "may have lost up to 7.1 points (95 % certain), more than the 5.0 points" in each
+        for each in verdict.reasons
+    ), verdict.reasons
+    (_, known) = verdict.as_json()["slices"]
+    assert (known["passed"], known["non_inferior"]) == (False, False)
+    assert known["drop_bound"] == pytest.approx(0.0707, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("known", "policy"),
+    [
+        pytest.param(RESTLESS, replace(POLICY, non_inferiority_margin=0.0), id="not asked for"),
+        pytest.param(RESTLESS, replace(POLICY, non_inferiority_margin=0.08), id="wide margin"),
+        pytest.param(golden(70, 53, lines=499), POLICY, id="too few lines to prove it"),
+        pytest.param(golden(53, 53, lines=500), POLICY, id="ruled out"),
+    ],
+)
+def test_a_loss_that_is_ruled_out_or_need_not_be_rejects_nothing(
+    known: Slice, policy: Policy
+) -> None:
+    assert verdict_on(NEW, known, policy=policy).promote
+
+
+def test_sets_that_prove_nothing_alone_must_together() -> None:
+    halves = {"a": golden(35, 27, lines=250), "b": golden(35, 26, lines=250)}
+    sets = [replace(each, name=name) for name, each in halves.items()]
+    assert all(each.passed for each in verdict_on(NEW, *sets).slices)
+    verdict = verdict_on(NEW, *sets)
+    assert not verdict.promote
+    assert any(
+        each.startswith("All earlier and golden lines together: ") and "7.1 points (95 %" in each
+        for each in verdict.reasons
+    ), verdict.reasons
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (golden(1, 1, lines=1000), "a loss of more than 0.4 points can be ruled out with 95 %"),
+        (golden(0, 30, lines=1000), "any loss can be ruled out with 95 % certainty"),
+        (golden(0, 0, lines=30), "a loss of up to 8.3 points cannot be ruled out with 95 %"),
+    ],
+)
+def test_a_promotion_tells_what_can_be_ruled_out(known: Slice, said: str) -> None:
+    verdict = verdict_on(NEW, known)
+    assert verdict.promote
+    assert any(said in each for each in verdict.reasons), verdict.reasons
 
 
 # --- no champion
@@ -230,6 +308,8 @@ def test_the_verdict_has_the_agreed_shape() -> None:
         "absolute_floor": 0.5,
         "max_latency_factor": 2.0,
         "timed_lines": TIMED_LINES,
+        "non_inferiority_margin": 0.05,
+        "conclusive_lines": CONCLUSIVE_LINES,
     }
     assert about["latency"] == {
         "lines": TIMED_LINES,
@@ -248,6 +328,8 @@ def test_the_verdict_has_the_agreed_shape() -> None:
     assert new["candidate_interval"][0] < 0.915 < new["candidate_interval"][1]
     assert "drop_bound" not in new
     assert 0.0 < known["drop_bound"] < 0.02
+    assert known["non_inferior"] is None
+    assert "non_inferior" not in new
 
 
 def test_a_set_without_a_champion_has_no_difference() -> None:

@@ -142,7 +142,7 @@ def test_cost_tells_hours_saving_and_money(page: str) -> None:
     text = section(page, "cost")
     # 452 s of 1.408 and 274 s of 0.408 dollars an hour.
     assert "The jobs cost about 0.21 USD together." in text
-    assert "Spot capacity made 21 min 31 s of 29 min 03 s of training free." in text
+    assert "Spot capacity saved 21 min 31 s of 29 min 03 s of training, about 0.50 USD." in text
     assert "ml.g5.xlarge 23 min 51 s 7 min 32 s 68 % 0.18 USD" in text
 
 

@@ -270,7 +270,8 @@ def test_the_bill_is_for_billable_seconds_of_all_instances() -> None:
     costs = costs_of([job(instance_count=2)], price_table({}))
     assert costs.total == pytest.approx(2 * 0.25 * 1.408)
     assert costs.jobs[0].saving == pytest.approx(0.75)
-    assert "Spot capacity made 1 h 30 min of 2 h 00 min of training free." in costs.sentences
+    spared = "Spot capacity saved 1 h 30 min of 2 h 00 min of training, about 2.11 USD."
+    assert spared in costs.sentences
     assert "us-east-1" in costs.sentences[-1]
 
 
