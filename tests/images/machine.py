@@ -64,7 +64,8 @@ class Container:
     def lines(self) -> Iterator[str]:
         """What it prints, line by line as it comes."""
         assert self.process.stdout is not None
-        yield from self.process.stdout
+        # Whoever stops early would close a file that is delegated to, but not this.
+        yield from iter(self.process.stdout.readline, "")
 
     def terminate(self) -> None:
         """Send SIGTERM to its first process, as SageMaker does."""
