@@ -57,12 +57,13 @@ _BOUNDED = {
     "EvaluationInstanceType": 32,
     "EndpointInstanceType": 32,
     "TranscriptionInstanceType": 32,
-    "EndpointHours": 19,
     "EndpointTimeZone": 64,
     "KmsKeyArn": 100,
     "VpcSubnetIds": 16 * 25,
     "VpcSecurityGroupIds": 5 * 21,
 }
+# Parameters that are taken apart, so that not any text will do.
+_LONGEST_TEXTS = {"EndpointHours": "MON-FRI 07:00-20:00"}
 # Waits end a hundredth of the time that the execution has taken later, see the definitions.
 _GROWTH = 100
 
@@ -100,9 +101,13 @@ def recorded_proofs(recordings: Sequence[Recording]) -> list[Proof]:
 
 def largest_parameters(template: Mapping[str, Any]) -> dict[str, str]:
     """Return the longest value that each parameter may have; "" where nothing bounds it."""
-    return {
+    bounded = {
+        name: text for name, text in _LONGEST_TEXTS.items() if name in template["Parameters"]
+    }
+    return bounded | {
         name: "x" * _BOUNDED[name] if name in _BOUNDED else _longest(declaration)
         for name, declaration in template["Parameters"].items()
+        if name not in _LONGEST_TEXTS
     }
 
 
@@ -172,7 +177,7 @@ def _free_texts(template: Mapping[str, Any], environment: Mapping[str, Any]) -> 
         is_free = declaration["Type"] == "String" and not {"AllowedValues", "MaxLength"} & set(
             declaration
         )
-        if is_free and f'"Ref": "{name}"' in text and name not in _BOUNDED:
+        if is_free and f'"Ref": "{name}"' in text and name not in {*_BOUNDED, *_LONGEST_TEXTS}:
             yield name
 
 
