@@ -20,12 +20,13 @@ INSTALLED := .venv/.installed .runtimes/sam/.installed .runtimes/lambda/.install
 RIVAL := .runtimes/paddleocr/.installed
 SERVING_RIVALS := .runtimes/serving-rivals/.installed
 CHECKOV := .runtimes/checkov/.installed
+PIPELINES := .runtimes/pipelines/.installed
 BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrome))
 # Options of a benchmark: make bench-training ARGS="--domains cyrillic --sizes 200 --seeds 1"
 ARGS ?=
 
 .PHONY: help setup demo test test-unit test-stack test-containers test-browser no-browser \
-	test-integration test-compatibility bench-training bench-rounds bench-ablation \
+	test-integration test-compatibility test-pipelines setup-pipelines bench-training bench-rounds bench-ablation \
 	bench-convolutions bench-validation bench-verdict bench-serving fuzz-serving chaos images-cpu \
 	images-gpu sbom test-images prove-aws check lint types templates format lock clean
 
@@ -60,6 +61,11 @@ test-integration: setup ## the whole loop on a local cloud with the real trainer
 
 test-compatibility: setup $(RIVAL) ## PaddleOCR's own tools read our models as we do
 	$(BIN)/python -m pytest tests/compatibility
+
+setup-pipelines: $(PIPELINES) ## install the SageMaker SDK, for `python -m pipelines`; 700 MB
+
+test-pipelines: setup $(PIPELINES) ## the SageMaker pipeline: its definition, and an execution of it, here; minutes
+	$(BIN)/python -m pytest tests/pipelines
 
 chaos: setup ## thousands of faults in the event path: is anything lost or started twice? half an hour
 	$(BIN)/python -m tests.chaos $(ARGS)
@@ -110,9 +116,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/hadolint containers/*/Dockerfile
+	$(BIN)/zizmor --quiet --offline --no-progress .github
 
 types: setup
-	$(BIN)/mypy cli local functions tools benchmarks containers/shared containers/training
+	$(BIN)/mypy cli local functions tools benchmarks pipelines containers/shared containers/training
 	$(BIN)/mypy --python-executable .runtimes/inference/bin/python containers/shared containers/inference
 
 templates: setup
@@ -126,7 +133,7 @@ format: setup ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 lock: .venv/.installed ## renew every lock file from its .in file
-	for name in requirements-bootstrap local/sam-requirements local/lambda-runtime-requirements \
+	for name in requirements-bootstrap pipelines/requirements local/sam-requirements local/lambda-runtime-requirements \
 		functions/requirements containers/training/requirements containers/inference/requirements \
 		containers/inference/requirements-gpu benchmarks/paddleocr-requirements \
 		benchmarks/serving/requirements tools/prove/checkov-requirements; do \
@@ -169,6 +176,11 @@ clean: ## remove everything that was installed or built
 .runtimes/%/.installed: containers/%/requirements-test.txt containers/%/requirements-nodeps.txt .venv/.installed
 	$(VENV) .runtimes/$*
 	$(SYNC) --python .runtimes/$* containers/$*/requirements-test.txt containers/$*/requirements-nodeps.txt
+	touch $@
+
+$(PIPELINES): pipelines/requirements.txt .venv/.installed
+	$(VENV) .runtimes/pipelines
+	$(SYNC) --python .runtimes/pipelines pipelines/requirements.txt
 	touch $@
 
 $(SERVING_RIVALS): benchmarks/serving/requirements.txt benchmarks/serving/requirements-nodeps.txt \

@@ -9,15 +9,22 @@ from retraining import clients
 from retraining.active_run import check_active
 from retraining.observability import logger, tracer
 from retraining.run_plan import Planned
+from retraining.run_request import DatasetNames, check_trainable
 
 LEDGER, PLANNER = clients.ledger(), clients.planner()
 
 
 class Request(BaseModel):
-    """What the state machine gives."""
+    """What the state machine or the pipeline gives.
+
+    The last three are the answer of validate_dataset, from whoever cannot end a run by it.
+    """
 
     run_id: Annotated[str, Field(min_length=1)]
-    datasets: Annotated[list[str], Field(min_length=1)]
+    datasets: DatasetNames
+    outcome: str = ""
+    reason: str = ""
+    image_shards: int = 0
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -26,6 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Planned:
     """Plan a run and write what its jobs read."""
     request = Request.model_validate(event)
     check_active(LEDGER, request.run_id)
+    check_trainable(request.outcome, request.reason, request.image_shards)
     planned = PLANNER.plan(request.run_id, request.datasets)
     logger.info(
         "training planned",

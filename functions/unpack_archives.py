@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from retraining import clients, s3_layout
 from retraining.active_run import check_active
 from retraining.observability import count, logger, tracer
+from retraining.run_request import DatasetNames
 from retraining.unpacking import Unpacked
 
 LEDGER, UNPACKER = clients.ledger(), clients.unpacker()
@@ -17,10 +18,10 @@ SPARE_MILLISECONDS = 180_000
 
 
 class Request(BaseModel):
-    """What the state machine gives."""
+    """What the state machine or the pipeline gives."""
 
     run_id: Annotated[str, Field(min_length=1)]
-    datasets: Annotated[list[str], Field(min_length=1)]
+    datasets: DatasetNames
 
 
 @logger.inject_lambda_context(clear_state=True)

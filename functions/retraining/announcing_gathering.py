@@ -54,7 +54,9 @@ def gather(request: Request, bucket: Bucket, now: datetime) -> Facts:
         holdout_lines=validation.holdout_lines,
         estimated_cost=request.report.estimated_cost,
         report_uri=request.report.report_uri,
-        next_steps=after_run(result.outcome, run_id, request.datasets, version),
+        next_steps=after_run(
+            result.outcome, run_id, request.datasets, version, request.execution_arn
+        ),
     )
 
 

@@ -10,9 +10,12 @@ _CONSOLES = {
 
 
 def execution(arn: str) -> str:
-    """Give the page of an execution, or "" when that is no ARN of a partition with a console."""
+    """Give the page of a state machine's execution, or "" where there is none.
+
+    Pages of a pipeline's executions are in Studio, below an address of the domain.
+    """
     host, region = _place(arn)
-    if not host:
+    if not host or ":execution:" not in arn:
         return ""
     return f"https://{host}/states/home?region={region}#/v2/executions/details/{quote(arn, ':-')}"
 

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from retraining.names import is_pipeline_execution
 from retraining.texts import shortened
 
 _MOST_DATASETS = 3
@@ -18,7 +19,11 @@ class NextStep:
 
 
 def after_run(
-    outcome: str, run_id: str, datasets: Sequence[str], version: int | None
+    outcome: str,
+    run_id: str,
+    datasets: Sequence[str],
+    version: int | None,
+    execution_arn: str = "",
 ) -> tuple[NextStep, ...]:
     """Tell what to do about a run that ended; ``version`` is its candidate's, if there is one."""
     if outcome == "Promoted":
@@ -39,7 +44,7 @@ def after_run(
         return _for_each(datasets, "datasets", "tells which lines cannot be used, and why")
     return (
         *_for_each(datasets, "retry", "starts a new run, when the cause is gone"),
-        NextStep(_command("watch", "--run", run_id), "shows the step that failed"),
+        NextStep(_steps(run_id, execution_arn), "shows the step that failed"),
     )
 
 
@@ -79,6 +84,15 @@ def _decide(version: int | None) -> tuple[NextStep, ...]:
 
 def _approve(version: int, purpose: str) -> NextStep:
     return NextStep(f"ocr-retrain approve {version}", purpose)
+
+
+def _steps(run_id: str, execution_arn: str) -> str:
+    if is_pipeline_execution(execution_arn):
+        return (
+            "aws sagemaker list-pipeline-execution-steps "
+            f"--pipeline-execution-arn {shlex.quote(execution_arn)}"
+        )
+    return _command("watch", "--run", run_id)
 
 
 def _report(run_id: str) -> NextStep:

@@ -20,6 +20,7 @@ from retraining.image_reading import READERS
 from retraining.ledger import Ledger
 from retraining.line_counts import LineCounter
 from retraining.observability import publish
+from retraining.pipeline_executions import PipelineExecutions
 from retraining.reconcile import Reconciler
 from retraining.registry import Registry
 from retraining.run_plan import Planner
@@ -90,12 +91,24 @@ def executions() -> Executions:
 
 
 @cache
+def pipeline_executions() -> PipelineExecutions:
+    """Connect to the executions of the pipeline."""
+    return PipelineExecutions(sagemaker())
+
+
+@cache
 def reconciler() -> Reconciler:
     """Make the reconciler."""
     given = settings()
     policy = Policy(given.min_new_lines, timedelta(minutes=given.max_wait_minutes))
     counter = LineCounter(bucket())
-    return Reconciler(ledger(), executions(), policy=policy, count_lines=counter.count)
+    return Reconciler(
+        ledger(),
+        executions(),
+        policy=policy,
+        count_lines=counter.count,
+        pipelines=pipeline_executions(),
+    )
 
 
 @cache

@@ -32,6 +32,11 @@ def run_of_execution(execution: str) -> str:
     return execution.rpartition(":")[2]
 
 
+def is_pipeline_execution(arn: str) -> bool:
+    """Tell the execution of a SageMaker pipeline from one of a state machine."""
+    return ":pipeline/" in arn
+
+
 def dataset_ids(datasets: Sequence[str]) -> str:
     """Write the names of a run's datasets as the hyperparameter of its training job.
 

@@ -14,10 +14,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from retraining import names
 from retraining.decision import Action, Decision, LockState, Policy, decide, examine
-from retraining.executions import Executions
+from retraining.executions import Described, Executions
 from retraining.ledger import ContendedError, Ledger
 from retraining.ledger_items import Dataset, Decided, Lock, Pause, Run, Upload, iso
 from retraining.outcomes import DatasetState, Ended, Outcome, judge_end, lost
+from retraining.pipeline_executions import PipelineExecutions
 
 Counter = Callable[[Iterable[Upload]], Iterable[tuple[Upload, int]]]
 # Each round after the first answers to what another function, or an ended run, has changed.
@@ -53,6 +54,7 @@ class Reconciler:
     token: Callable[[], str] = lambda: secrets.token_hex(3)
     policy: Policy = field(default_factory=Policy)
     count_lines: Counter = _count_nothing
+    pipelines: PipelineExecutions | None = None
 
     def reconcile(self) -> Reconciliation:
         """Start a run if none is active and datasets wait.
@@ -92,16 +94,26 @@ class Reconciler:
         self.ledger.release_lock(run_id)
         return news
 
+    def active_run(
+        self, lock: Lock | None, datasets: Sequence[Dataset], pause: Pause | None = None
+    ) -> Reconciliation | None:
+        """Tell what goes on, with the run's id, or with none when a run may begin.
+
+        None when it was put right what an ended run has left: look again.
+        """
+        if lock:
+            return self._with_lock(lock, pause)
+        stray = next((each for each in datasets if each.state == DatasetState.IN_RUN), None)
+        return self._with_stray(stray, pause) if stray else Reconciliation(Action.IDLE)
+
     def _look_and_act(self) -> Reconciliation | None:
         """Go one round; None when something has changed and it is to be looked at again."""
         pause, lock = self.ledger.paused(), self.ledger.lock()
-        if lock:
-            return self._with_lock(lock, pause)
         # Before the uploads: news that come in between will count as not offered yet.
-        datasets = self.ledger.datasets()
-        stray = next((each for each in datasets if each.state == DatasetState.IN_RUN), None)
-        if stray:
-            return self._with_stray(stray, pause)
+        datasets = () if lock else self.ledger.datasets()
+        active = self.active_run(lock, datasets, pause)
+        if active is None or active.run_id:
+            return active
         pending = self.ledger.pending_uploads()
         decision = decide(datasets, pending, self.clock(), self.policy, pause=pause)
         if decision.action is Action.START:
@@ -130,26 +142,35 @@ class Reconciler:
 
     def _with_lock(self, lock: Lock, pause: Pause | None) -> Reconciliation | None:
         """Believe the lock only as far as Step Functions bears it out; heal it otherwise."""
-        described = self.executions.describe(lock.run_id)
+        described = self._describe(lock)
         ended = described.ended if described else None
         state = examine(lock, self.clock(), exists=described is not None, ended=ended is not None)
         if state is LockState.ACTIVE:
             if described and not lock.started_at:
                 self.ledger.confirm_start(lock.run_id, self.clock())
             return Reconciliation(Action.ACTIVE, lock.run_id)
-        if state is LockState.UNSTARTED and pause:
+        of_pipeline = names.is_pipeline_execution(lock.execution_arn)
+        startable = state is LockState.UNSTARTED and not of_pipeline
+        if startable and pause:
             return Reconciliation(Action.PAUSED, lock.run_id, reason="Runs are paused.")
         run = self.ledger.run(lock.run_id)
-        if state is LockState.UNSTARTED and run:
+        if startable and run:
             return self._start(run)
         outcome = judge_end(ended) if ended else lost(self.clock())
         self._end(lock.run_id, ended.datasets if ended else (), outcome)
         return None
 
+    def _describe(self, lock: Lock) -> Described | None:
+        if self.pipelines and names.is_pipeline_execution(lock.execution_arn):
+            return self.pipelines.describe(lock.run_id, lock.execution_arn)
+        return self.executions.describe(lock.run_id)
+
     def _with_stray(self, stray: Dataset, pause: Pause | None) -> Reconciliation | None:
         """Treat a dataset in a run that has no lock: it begins while this function looks, or was
         ended by one that was killed before it came to all datasets."""
-        done = self._with_lock(Lock(stray.run_id, "", stray.updated_at, stray.updated_at), pause)
+        run = self.ledger.run(stray.run_id)
+        arn = run.execution_arn if run else ""
+        done = self._with_lock(Lock(stray.run_id, arn, stray.updated_at, stray.updated_at), pause)
         if done is None:
             self.ledger.leave_run(stray.name, stray.run_id, self.clock())
         return done

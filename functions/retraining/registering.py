@@ -12,29 +12,15 @@ from retraining.settings import Settings
 from retraining.storage import Bucket
 
 
-class _Plan(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    champion_package_arn: str = ""
-
-
-class _Verdict(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    promote: bool
-    headline: str
-    reasons: list[str] = []
-    verdict: str = ""
-
-
 class RegisterRequest(BaseModel):
-    """What the state machine gives to register a candidate."""
+    """What the state machine or the pipeline gives to register a candidate.
+
+    The plan and the verdict are read where the run has left them.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     run_id: Annotated[str, Field(min_length=1)]
-    plan: _Plan
-    verdict: _Verdict
     model_data: Annotated[str, Field(pattern=r"^s3://")]
     training_job_name: str
     report_uri: str = ""
@@ -61,21 +47,19 @@ def register_model(
         run_id=request.run_id,
         image=settings.inference_image,
         model_data=request.model_data,
-        parent_package_arn=request.plan.champion_package_arn,
+        parent_package_arn=str(plan["champion"]["package_arn"]),
         datasets=[str(each) for each in plan["datasets"]],
         training_job=request.training_job_name,
         dictionary_uri=bucket.uri(s3_layout.candidate_dictionary(request.run_id)),
         evaluation_uri=bucket.uri(s3_layout.evaluation(request.run_id)),
-        report_uri=request.report_uri
-        or request.verdict.verdict
-        or bucket.uri(s3_layout.verdict(request.run_id)),
-        headline=request.verdict.headline,
+        report_uri=request.report_uri or bucket.uri(s3_layout.verdict(request.run_id)),
+        headline=str(verdict["headline"]),
         accuracy=_accuracy(verdict["slices"]),
     )
     approval = decide(
-        request.verdict.promote,
-        request.verdict.headline,
-        request.verdict.reasons,
+        bool(verdict["promote"]),
+        str(verdict["headline"]),
+        [str(each) for each in verdict["reasons"]],
         settings.require_approval,
     )
     package = registry.register(candidate, approval)

@@ -30,6 +30,7 @@ class Planned(TypedDict):
 
     ``network``, ``output_key`` and the volumes are parts of the jobs' requests, empty where the
     parameters ask for nothing.
+    ``dataset_ids`` is a hyperparameter that a pipeline, which can hand over no object, has to name.
     """
 
     champion_package_arn: str
@@ -37,6 +38,7 @@ class Planned(TypedDict):
     training_job_name: str
     evaluation_job_name: str
     hyperparameters: dict[str, str]
+    dataset_ids: str
     labels_uri: str
     training_manifest_uri: str
     slices_uri: str
@@ -181,6 +183,7 @@ class Planner:
             "training_job_name": names.training_job(self.settings.prefix, run_id),
             "evaluation_job_name": names.evaluation_job(self.settings.prefix, run_id),
             "hyperparameters": parameters,
+            "dataset_ids": parameters["dataset_ids"],
             "labels_uri": uri(s3_layout.labels_prefix(run_id)),
             "training_manifest_uri": uri(s3_layout.training_manifest(run_id)),
             "slices_uri": uri(s3_layout.slices_prefix(run_id)),

@@ -87,6 +87,7 @@ class Settings(BaseModel):
     )
     smoke_test_min_accuracy: Fraction = 0.5
     code_version: str = ""
+    pipeline_made_from: str = ""
     # US dollars per hour, by instance type.
     instance_prices: Annotated[
         dict[str, Annotated[float, Field(ge=0.0)]], BeforeValidator(_prices)

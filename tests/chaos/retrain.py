@@ -86,8 +86,6 @@ class _Run:
         package = yield from self.call(
             state,
             "register_model",
-            plan=plan,
-            verdict=verdict,
             model_data=f"s3://{BUCKET}/{model_data}",
             training_job_name=plan["training_job_name"],
         )

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,19 +130,19 @@ def recording() -> Path | None:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[Stack]:
+def running(home: Path, parameters: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """A local cloud with a tiny base model registered and served, for as long as it is needed."""
     connection = lifecycle.start(
         home,
         ROOT,
-        parameters={"Hyperparameters": HYPERPARAMETERS},
+        parameters={"Hyperparameters": HYPERPARAMETERS, **(parameters or {})},
         bind_to_this_process=True,
         record=recording(),
         on_progress=lambda _: None,
     )
     try:
         stack = Stack(home, connection.environment(), dict(connection.outputs))
-        booted = stack.run("bootstrap", "--model", "tiny")
+        booted = stack.run("bootstrap", "--model", "tiny", timeout=900)
         assert booted.code == 0, booted.stderr
         yield stack
     finally:

@@ -100,6 +100,7 @@ def test_handlers_are_short_and_make_no_clients(path: Path) -> None:
 def test_there_is_one_module_per_function() -> None:
     assert [path.stem for path in HANDLERS] == [
         "announce_result",
+        "begin_pipeline_run",
         "check_images",
         "clean_up",
         "explain_failure",

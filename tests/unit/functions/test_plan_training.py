@@ -102,6 +102,7 @@ def test_a_first_run_trains_on_the_new_lines_alone(invoke: Invoke) -> None:
             "parent_package_arn": arn,
             "dataset_ids": '["meters"]',
         },
+        "dataset_ids": '["meters"]',
         "labels_uri": f"s3://{BUCKET}/runs/{RUN}/labels/",
         "training_manifest_uri": f"s3://{BUCKET}/runs/{RUN}/training.manifest",
         "slices_uri": f"s3://{BUCKET}/runs/{RUN}/slices/",

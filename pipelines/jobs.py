@@ -1,0 +1,142 @@
+"""The requests of the training and the evaluation job: those of the Retrain state machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines.stack import Stack
+
+_METRICS = {
+    "loss": " loss=([0-9.]+)",
+    "learning_rate": " learning_rate=([0-9.e-]+)",
+    "images_per_second": " images_per_second=([0-9.]+)",
+    "dev_exact_match": " dev_exact_match=([0-9.]+)",
+    "epoch": "epoch=([0-9]+)/",
+}
+Given = Mapping[str, Any]
+
+
+def training_request(stack: Stack, run_id: Any, plan: Given) -> dict[str, Any]:  # noqa: ANN401
+    """Ask for a training job that starts from the champion of ``plan``.
+
+    SageMaker adds the execution to the job's name. ``run_id`` and the values of ``plan`` are known
+    in an execution only. https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+    """
+    limits = {"MaxRuntimeInSeconds": stack.most_training}
+    if stack.use_spot:
+        limits["MaxWaitTimeInSeconds"] = 2 * stack.most_training
+    return {
+        "TrainingJobName": f"{stack.prefix}-pipeline-train",
+        "AlgorithmSpecification": {
+            "TrainingImage": stack.training_image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [
+                {"Name": name, "Regex": regex} for name, regex in _METRICS.items()
+            ],
+        },
+        "RoleArn": stack.job_role,
+        "HyperParameters": {
+            **stack.hyperparameters,
+            "run_id": run_id,
+            "parent_package_arn": plan["champion_package_arn"],
+            "dataset_ids": plan["dataset_ids"],
+        },
+        "InputDataConfig": [
+            _channel("champion", plan["champion_model_data"], "S3Prefix"),
+            _channel("labels", plan["labels_uri"], "S3Prefix"),
+            _channel("training", plan["training_manifest_uri"], "ManifestFile"),
+        ],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{stack.bucket}/models"},
+        "CheckpointConfig": {
+            "S3Uri": plan["checkpoints_uri"],
+            "LocalPath": "/opt/ml/checkpoints",
+        },
+        "ResourceConfig": {
+            "InstanceType": stack.training_instance,
+            "InstanceCount": 1,
+            "VolumeSizeInGB": stack.volume,
+        },
+        "EnableManagedSpotTraining": stack.use_spot,
+        "EnableNetworkIsolation": True,
+        "StoppingCondition": limits,
+        "Tags": [{"Key": "ocr-retrain:run", "Value": run_id}],
+    }
+
+
+def evaluation_request(
+    stack: Stack,
+    run_id: Any,  # noqa: ANN401
+    plan: Given,
+    candidate: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Ask for a job in which candidate and champion read the same unseen lines.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html
+    """
+    return {
+        "ProcessingJobName": f"{stack.prefix}-pipeline-evaluate",
+        "AppSpecification": {
+            "ImageUri": stack.training_image,
+            "ContainerEntrypoint": ["evaluate"],
+        },
+        "RoleArn": stack.job_role,
+        "Environment": {
+            "RUN_ID": run_id,
+            "CHAMPION_PACKAGE_ARN": plan["champion_package_arn"],
+        },
+        "NetworkConfig": {"EnableNetworkIsolation": True},
+        "ProcessingInputs": [
+            _input("champion", plan["champion_model_data"], "S3Prefix"),
+            _input("candidate", candidate, "S3Prefix"),
+            _input("slices", plan["slices_uri"], "S3Prefix"),
+            _input("images", plan["evaluation_manifest_uri"], "ManifestFile"),
+        ],
+        "ProcessingOutputConfig": {
+            "Outputs": [
+                {
+                    "OutputName": "evaluation",
+                    "S3Output": {
+                        "S3Uri": plan["evaluation_output_uri"],
+                        "LocalPath": "/opt/ml/processing/output",
+                        "S3UploadMode": "EndOfJob",
+                    },
+                }
+            ]
+        },
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceType": stack.evaluation_instance,
+                "InstanceCount": 1,
+                "VolumeSizeInGB": stack.volume,
+            }
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": stack.most_evaluation},
+        "Tags": [{"Key": "ocr-retrain:run", "Value": run_id}],
+    }
+
+
+def _channel(name: str, uri: Any, kind: str) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "ChannelName": name,
+        "InputMode": "File",
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": kind,
+                "S3DataDistributionType": "FullyReplicated",
+                "S3Uri": uri,
+            }
+        },
+    }
+
+
+def _input(name: str, uri: Any, kind: str) -> dict[str, Any]:  # noqa: ANN401
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": f"/opt/ml/processing/input/{name}",
+            "S3DataType": kind,
+            "S3InputMode": "File",
+        },
+    }
