@@ -46,7 +46,7 @@ def definition(stack: Stack) -> str:
     https://docs.aws.amazon.com/sagemaker/latest/dg/build-and-manage-pipelines.html
     """
     session = PipelineSession(
-        boto_session=boto3.Session(region_name=stack.region), default_bucket=stack.bucket
+        boto_session=boto3.Session(region_name=stack.region), default_bucket=stack.settings.bucket
     )
     datasets = ParameterString(name="Datasets", default_value="")
     pipeline = Pipeline(

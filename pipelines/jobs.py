@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.stack import Stack
+from retraining.protection import job_volume_key, network, output_key
 
 _METRICS = {
     "loss": " loss=([0-9.]+)",
@@ -23,6 +24,7 @@ def training_request(stack: Stack, run_id: Any, plan: Given) -> dict[str, Any]: 
     SageMaker adds the execution to the job's name. ``run_id`` and the values of ``plan`` are known
     in an execution only. https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
     """
+    settings = stack.settings
     limits = {"MaxRuntimeInSeconds": stack.most_training}
     if stack.use_spot:
         limits["MaxWaitTimeInSeconds"] = 2 * stack.most_training
@@ -37,7 +39,7 @@ def training_request(stack: Stack, run_id: Any, plan: Given) -> dict[str, Any]: 
         },
         "RoleArn": stack.job_role,
         "HyperParameters": {
-            **stack.hyperparameters,
+            **settings.hyperparameters,
             "run_id": run_id,
             "parent_package_arn": plan["champion_package_arn"],
             "dataset_ids": plan["dataset_ids"],
@@ -47,19 +49,24 @@ def training_request(stack: Stack, run_id: Any, plan: Given) -> dict[str, Any]: 
             _channel("labels", plan["labels_uri"], "S3Prefix"),
             _channel("training", plan["training_manifest_uri"], "ManifestFile"),
         ],
-        "OutputDataConfig": {"S3OutputPath": f"s3://{stack.bucket}/models"},
+        "OutputDataConfig": {
+            "S3OutputPath": f"s3://{settings.bucket}/models",
+            **output_key(settings),
+        },
         "CheckpointConfig": {
             "S3Uri": plan["checkpoints_uri"],
             "LocalPath": "/opt/ml/checkpoints",
         },
         "ResourceConfig": {
-            "InstanceType": stack.training_instance,
+            "InstanceType": settings.training_instance_type,
             "InstanceCount": 1,
             "VolumeSizeInGB": stack.volume,
+            **job_volume_key(settings, settings.training_instance_type),
         },
         "EnableManagedSpotTraining": stack.use_spot,
         "EnableNetworkIsolation": True,
         "StoppingCondition": limits,
+        **network(settings),
         "Tags": [{"Key": "ocr-retrain:run", "Value": run_id}],
     }
 
@@ -74,6 +81,7 @@ def evaluation_request(
 
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateProcessingJob.html
     """
+    settings = stack.settings
     return {
         "ProcessingJobName": f"{stack.prefix}-pipeline-evaluate",
         "AppSpecification": {
@@ -85,7 +93,7 @@ def evaluation_request(
             "RUN_ID": run_id,
             "CHAMPION_PACKAGE_ARN": plan["champion_package_arn"],
         },
-        "NetworkConfig": {"EnableNetworkIsolation": True},
+        "NetworkConfig": {"EnableNetworkIsolation": True, **network(settings)},
         "ProcessingInputs": [
             _input("champion", plan["champion_model_data"], "S3Prefix"),
             _input("candidate", candidate, "S3Prefix"),
@@ -102,13 +110,15 @@ def evaluation_request(
                         "S3UploadMode": "EndOfJob",
                     },
                 }
-            ]
+            ],
+            **output_key(settings),
         },
         "ProcessingResources": {
             "ClusterConfig": {
-                "InstanceType": stack.evaluation_instance,
+                "InstanceType": settings.evaluation_instance_type,
                 "InstanceCount": 1,
                 "VolumeSizeInGB": stack.volume,
+                **job_volume_key(settings, settings.evaluation_instance_type),
             }
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": stack.most_evaluation},

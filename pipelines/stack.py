@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
+
+from retraining.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -22,11 +23,10 @@ class Stack:
     """A deployed stack: sizes in gigabytes, limits in seconds.
 
     ``made_from`` names all of it that a pipeline depends on, in the stack's own words.
-    ``hyperparameters`` are the overrides of the training job.
+    ``settings`` are read as the stack's functions read theirs.
     """
 
-    prefix: str
-    bucket: str
+    settings: Settings
     region: str
     partition: str
     account: str
@@ -34,13 +34,15 @@ class Stack:
     job_role: str
     pipeline_role: str
     training_image: str
-    training_instance: str
-    evaluation_instance: str
     volume: int
     use_spot: bool
     most_training: int
     most_evaluation: int
-    hyperparameters: Mapping[str, str]
+
+    @property
+    def prefix(self) -> str:
+        """What begins the name of everything, and names the pipeline."""
+        return self.settings.prefix
 
     def function(self, name: str) -> str:
         """Give the ARN of one of the stack's functions."""
@@ -80,8 +82,21 @@ def stack_of(parameters: Mapping[str, str], outputs: Mapping[str, str]) -> Stack
     """Read the values of a stack's parameters and outputs; raises KeyError without one of them."""
     _, partition, _, region, account, *_ = outputs["RetrainStateMachineArn"].split(":")
     return Stack(
-        prefix=outputs["Prefix"],
-        bucket=outputs["BucketName"],
+        settings=Settings.from_environment(
+            {
+                "PREFIX": outputs["Prefix"],
+                "BUCKET": outputs["BucketName"],
+                "TABLE": outputs["TableName"],
+                "MODEL_PACKAGE_GROUP": outputs["ModelPackageGroupName"],
+                "ENDPOINT_NAME": outputs["EndpointName"],
+                "TRAINING_INSTANCE_TYPE": parameters["TrainingInstanceType"],
+                "EVALUATION_INSTANCE_TYPE": parameters["EvaluationInstanceType"],
+                "HYPERPARAMETERS": parameters["Hyperparameters"],
+                "KMS_KEY_ARN": parameters["KmsKeyArn"],
+                "VPC_SUBNET_IDS": parameters["VpcSubnetIds"],
+                "VPC_SECURITY_GROUP_IDS": parameters["VpcSecurityGroupIds"],
+            }
+        ),
         region=region,
         partition=partition,
         account=account,
@@ -89,19 +104,8 @@ def stack_of(parameters: Mapping[str, str], outputs: Mapping[str, str]) -> Stack
         job_role=outputs["JobRoleArn"],
         pipeline_role=outputs["PipelineRoleArn"],
         training_image=parameters["TrainingImageUri"],
-        training_instance=parameters["TrainingInstanceType"],
-        evaluation_instance=parameters["EvaluationInstanceType"],
         volume=int(parameters["TrainingVolumeGigabytes"]),
         use_spot=parameters["UseSpotTraining"] == "true",
         most_training=int(parameters["MaxTrainingSeconds"]),
         most_evaluation=int(parameters["MaxEvaluationSeconds"]),
-        hyperparameters=_texts(json.loads(parameters["Hyperparameters"])),
     )
-
-
-def _texts(given: Mapping[str, object]) -> dict[str, str]:
-    """SageMaker takes hyperparameters as text only; a text stays as it is."""
-    return {
-        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for key, value in given.items()
-    }

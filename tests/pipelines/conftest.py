@@ -19,6 +19,9 @@ PYTHON = ROOT / ".runtimes" / "pipelines" / "bin" / "python"
 OUTPUTS = {
     "Prefix": "ocr-retrain",
     "BucketName": "ocr-retrain-data",
+    "TableName": "ledger",
+    "ModelPackageGroupName": "ocr-retrain",
+    "EndpointName": "ocr-retrain",
     "RetrainStateMachineArn": (
         "arn:aws:states:eu-central-1:123456789012:stateMachine:ocr-retrain-retrain"
     ),

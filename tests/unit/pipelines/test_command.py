@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 
 import boto3
@@ -10,12 +11,16 @@ import pytest
 from moto import mock_aws
 
 from pipelines.__main__ import delete, exists, main, start, upsert
+from pipelines.jobs import evaluation_request, training_request
 from pipelines.stack import StackError, read_stack, stack_of
 
 REGION = "eu-central-1"
 OUTPUTS = {
     "Prefix": "ocr-retrain",
     "BucketName": "data",
+    "TableName": "ledger",
+    "ModelPackageGroupName": "ocr-retrain",
+    "EndpointName": "ocr-retrain",
     "RetrainStateMachineArn": f"arn:aws:states:{REGION}:123456789012:stateMachine:ocr-retrain",
     "PipelineMadeFrom": "all of it",
     "JobRoleArn": "arn:aws:iam::123456789012:role/job",
@@ -29,6 +34,9 @@ PARAMETERS = {
     "UseSpotTraining": "true",
     "MaxTrainingSeconds": "14400",
     "MaxEvaluationSeconds": "3600",
+    "KmsKeyArn": "",
+    "VpcSubnetIds": "",
+    "VpcSecurityGroupIds": "",
     "Hyperparameters": '{"epochs": 5, "recipe": "head", "grow": true}',
 }
 DEFINITION = json.dumps({"Version": "2020-12-01", "Steps": []})
@@ -62,7 +70,7 @@ def deploy(outputs: dict[str, str]) -> None:
 def test_a_stack_is_read_as_it_is_deployed() -> None:
     deploy(OUTPUTS)
     assert read_stack(boto3.client("cloudformation"), "ocr-retrain") == STACK
-    assert STACK.hyperparameters == {"epochs": "5", "recipe": "head", "grow": "true"}
+    assert STACK.settings.hyperparameters == {"epochs": "5", "recipe": "head", "grow": "true"}
     assert STACK.function("plan-training") == (
         f"arn:aws:lambda:{REGION}:123456789012:function:ocr-retrain-plan-training"
     )
@@ -108,3 +116,20 @@ def test_a_pipeline_is_deleted_and_deleting_it_again_is_no_fault() -> None:
     delete(client, STACK)
     assert not exists(client, STACK)
     delete(client, STACK)
+
+
+def test_jobs_are_protected_as_the_parameters_say() -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:key/1234"
+    given = {"KmsKeyArn": key, "VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"}
+    stack = stack_of({**PARAMETERS, **given}, OUTPUTS)
+    plan: dict[str, str] = defaultdict(str)
+    training = training_request(stack, "run", plan)
+    evaluation = evaluation_request(stack, "run", plan, "s3://candidate")
+    network = {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    assert training["VpcConfig"] == evaluation["NetworkConfig"]["VpcConfig"] == network
+    assert training["OutputDataConfig"]["KmsKeyId"] == key
+    assert evaluation["ProcessingOutputConfig"]["KmsKeyId"] == key
+    # An ml.g5 has disks of its own, which take no key.
+    assert "VolumeKmsKeyId" not in training["ResourceConfig"]
+    assert evaluation["ProcessingResources"]["ClusterConfig"]["VolumeKmsKeyId"] == key
+    assert "VpcConfig" not in training_request(STACK, "run", plan)
