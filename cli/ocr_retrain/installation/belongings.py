@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ocr_retrain.repository import Repository
 
 
+_GOING_ON = ("Executing", "Stopping")
+
+
 @dataclass(frozen=True)
 class Data:
     """What was uploaded, learnt and remembered: removed only when that was asked for by name."""
@@ -51,6 +54,8 @@ class Belongings:
     application: DeployedStack | None
     images: DeployedStack | None
     executions: tuple[str, ...] = ()
+    pipeline: str = ""
+    pipeline_executions: tuple[str, ...] = ()
     training_jobs: tuple[str, ...] = ()
     processing_jobs: tuple[str, ...] = ()
     transform_jobs: tuple[str, ...] = ()
@@ -63,8 +68,14 @@ class Belongings:
     def described(self, keep_images: bool) -> list[str]:
         """Return one line for each thing that removal ends or deletes, data apart."""
         lines = [f"execution {_last(arn)}, which is running" for arn in self.executions]
+        lines += [
+            f"execution {arn.rpartition('/')[2]} of the pipeline, which is running"
+            for arn in self.pipeline_executions
+        ]
         jobs = (*self.training_jobs, *self.processing_jobs, *self.transform_jobs)
         lines += [f"job {name}, which is running" for name in jobs]
+        if self.pipeline:
+            lines.append(f"pipeline {self.pipeline}, with the history of its executions")
         if self.endpoint:
             lines.append(f"endpoint {self.endpoint}")
         if self.endpoint_configs:
@@ -91,11 +102,14 @@ def find_belongings(
     images = find_stack(account.cloudformation, images_stack(stack))
     known = [found.parameters.get("Prefix") for found in (application, images) if found]
     chosen = next((name for name in known if name), None) or prefix or stack
+    has_pipeline = _has_pipeline(account, chosen)
     return Belongings(
         prefix=chosen,
         application=application,
         images=images,
         executions=tuple(_executions(account, chosen)),
+        pipeline=chosen if has_pipeline else "",
+        pipeline_executions=tuple(running_in_pipeline(account, chosen) if has_pipeline else ()),
         training_jobs=tuple(_training_jobs(account, chosen)),
         processing_jobs=tuple(_processing_jobs(account, chosen)),
         transform_jobs=tuple(_transform_jobs(account, chosen)),
@@ -125,6 +139,22 @@ def _executions(account: Account, prefix: str) -> Iterator[str]:
         except ClientError as error:
             if not is_gone(error):
                 raise
+
+
+def _has_pipeline(account: Account, name: str) -> bool:
+    pages = account.sagemaker.get_paginator("list_pipelines").paginate(PipelineNamePrefix=name)
+    return any(
+        each.get("PipelineName") == name for page in pages for each in page["PipelineSummaries"]
+    )
+
+
+def running_in_pipeline(account: Account, name: str) -> Iterator[str]:
+    """Tell the executions of a pipeline that have not ended."""
+    pages = account.sagemaker.get_paginator("list_pipeline_executions").paginate(PipelineName=name)
+    for page in pages:
+        for item in page["PipelineExecutionSummaries"]:
+            if item.get("PipelineExecutionStatus") in _GOING_ON:
+                yield item["PipelineExecutionArn"]
 
 
 def _partition(account: Account) -> str:

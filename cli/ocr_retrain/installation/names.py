@@ -44,9 +44,9 @@ def existing_log_groups(account: Account, names: Iterable[str]) -> list[str]:
 
 
 def is_job_of(prefix: str, name: str) -> bool:
-    """Tell whether a job belongs to a run or a transcription of this prefix."""
-    kinds = "train|evaluate|transcribe"
-    return re.fullmatch(rf"{re.escape(prefix)}-{_RUN}-({kinds})-.+", name) is not None
+    """Tell whether a job belongs to a run, the pipeline or a transcription of this prefix."""
+    begun_by, kinds = rf"({_RUN}|pipeline)", "train|evaluate|transcribe"
+    return re.fullmatch(rf"{re.escape(prefix)}-{begun_by}-({kinds})-.+", name) is not None
 
 
 def is_bucket_of(stack: str, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,7 +11,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ocr_retrain.errors import UserError
 from ocr_retrain.installation.account import Account, error_message, is_gone
-from ocr_retrain.installation.belongings import Belongings, Data, find_log_groups
+from ocr_retrain.installation.belongings import (
+    Belongings,
+    Data,
+    find_log_groups,
+    running_in_pipeline,
+)
 from ocr_retrain.installation.stacks import DeployedStack, delete_stack
 
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _POLL_SECONDS = 5.0
 _ENDPOINT_SECONDS = 1800
+_PIPELINE_SECONDS = 900
 _AT_ONCE = 1000
 _VARIANT = "AllTraffic"
 # A group with versions cannot be deleted; it is data.
@@ -50,6 +57,9 @@ class Removal:
                 executionArn=arn,
                 cause="The stack is being removed.",
             )
+        if found.pipeline:
+            name = found.pipeline
+            self._try(f"deleting pipeline {name}", self._delete_pipeline, name=name)
         for job in found.training_jobs:
             self._try(f"stopping {job}", sagemaker.stop_training_job, TrainingJobName=job)
         for job in found.processing_jobs:
@@ -98,6 +108,20 @@ class Removal:
         self._account.sagemaker.delete_endpoint(EndpointName=name)
         while self._endpoint_status(name) == "Deleting":
             time.sleep(_POLL_SECONDS)
+
+    def _delete_pipeline(self, name: str) -> None:
+        account, token = self._account, uuid.uuid4().hex
+        for arn in running_in_pipeline(account, name):
+            account.sagemaker.stop_pipeline_execution(
+                PipelineExecutionArn=arn, ClientRequestToken=token
+            )
+        # While one goes on the pipeline cannot be deleted, and a function runs to its end.
+        deadline = time.monotonic() + _PIPELINE_SECONDS
+        while any(running_in_pipeline(account, name)):
+            if time.monotonic() >= deadline:
+                raise UserError("Its executions have been stopping for a quarter of an hour.")
+            time.sleep(_POLL_SECONDS)
+        account.sagemaker.delete_pipeline(PipelineName=name, ClientRequestToken=token)
 
     def _endpoint_status(self, name: str) -> str:
         try:

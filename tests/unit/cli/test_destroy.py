@@ -137,6 +137,55 @@ def test_everything_that_costs_money_goes_and_data_stays(
     assert account.logs.describe_log_groups()["logGroups"] == []
 
 
+def _make_pipeline(account: Account, *statuses: str) -> dict[str, str]:
+    """Make a pipeline with executions; returns their statuses, which stopping changes."""
+    account.sagemaker.create_pipeline(
+        PipelineName="ocr-retrain",
+        PipelineDefinition=json.dumps({"Version": "2020-12-01", "Steps": []}),
+        ClientRequestToken="t" * 32,
+        RoleArn=ROLE,
+    )
+    start = f"arn:aws:sagemaker:{REGION}:{NUMBER}:pipeline/ocr-retrain/execution/"
+    return {f"{start}{number:012d}": status for number, status in enumerate(statuses)}
+
+
+def test_a_pipeline_goes_when_its_executions_have_stopped(
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _make_stack(account)
+    executions = _make_pipeline(account, "Succeeded", "Executing", "Failed")
+    client, real = account.sagemaker, account.sagemaker._make_api_call  # type: ignore[attr-defined]
+    calls: list[str] = []
+
+    def call(operation: str, parameters: dict[str, str]) -> object:
+        shape = client.meta.service_model.operation_model(operation).input_shape
+        validate_parameters(parameters, shape)
+        calls.append(operation)
+        if operation == "StopPipelineExecution":
+            executions[parameters["PipelineExecutionArn"]] = "Stopping"
+            return {}
+        if operation == "ListPipelineExecutions":
+            told = [
+                {"PipelineExecutionArn": arn, "PipelineExecutionStatus": status}
+                for arn, status in executions.items()
+            ]
+            for arn, status in executions.items():
+                executions[arn] = "Stopped" if status == "Stopping" else status
+            return {"PipelineExecutionSummaries": told}
+        return real(operation, parameters)
+
+    monkeypatch.setattr(client, "_make_api_call", call)
+
+    assert execute(["destroy", "--yes"]) == 0, capsys.readouterr().err
+
+    told = capsys.readouterr().out
+    assert "pipeline ocr-retrain, with the history of its executions" in told
+    assert "execution 000000000001 of the pipeline, which is running" in told
+    assert calls.count("StopPipelineExecution") == 1
+    assert calls.index("StopPipelineExecution") < calls.index("DeletePipeline")
+    assert client.list_pipelines()["PipelineSummaries"] == []
+
+
 def test_a_dry_run_lists_and_removes_nothing(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,6 +314,8 @@ def test_names_of_other_stacks_are_told_apart() -> None:
     assert is_job_of("ocr", f"ocr-{run}-train-0")
     assert not is_job_of("ocr", f"ocr-other-{run}-train-0")
     assert not is_job_of("ocr", "ocr-by-hand-train-0")
+    assert is_job_of("ocr", "ocr-pipeline-train-p4jn9xou8a8s-abc")
+    assert not is_job_of("ocr", "ocr-pipeline-of-others-train-1")
     assert is_bucket_of("Ocr", "ocr-bucket-1a2b3c4d5e6f")
     assert not is_bucket_of("ocr", "ocr-bucket-of-somebody-else")
     assert not is_bucket_of("ocr", "ocr-sourcebucket-1a2b3c4d5e6f")
