@@ -26,7 +26,8 @@ BROWSER := $(firstword $(shell command -v chromium chromium-browser google-chrom
 ARGS ?=
 
 .PHONY: help setup demo test test-unit test-stack test-containers test-browser no-browser \
-	test-integration test-compatibility test-pipelines setup-pipelines bench-training bench-rounds bench-ablation \
+	test-integration test-compatibility test-pipelines setup-pipelines \
+	bench-training bench-rounds bench-ablation \
 	bench-convolutions bench-validation bench-verdict bench-serving fuzz-serving chaos images-cpu \
 	images-gpu sbom test-images prove-aws check lint types templates format lock clean
 
@@ -64,7 +65,7 @@ test-compatibility: setup $(RIVAL) ## PaddleOCR's own tools read our models as w
 
 setup-pipelines: $(PIPELINES) ## install the SageMaker SDK, for `python -m pipelines`; 700 MB
 
-test-pipelines: setup $(PIPELINES) ## the SageMaker pipeline: its definition, and an execution of it, here; minutes
+test-pipelines: setup $(PIPELINES) ## the SageMaker pipeline: its definition, and executions of it, here; minutes
 	$(BIN)/python -m pytest tests/pipelines
 
 chaos: setup ## thousands of faults in the event path: is anything lost or started twice? half an hour
@@ -133,7 +134,8 @@ format: setup ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 lock: .venv/.installed ## renew every lock file from its .in file
-	for name in requirements-bootstrap pipelines/requirements local/sam-requirements local/lambda-runtime-requirements \
+	for name in requirements-bootstrap pipelines/requirements \
+		local/sam-requirements local/lambda-runtime-requirements \
 		functions/requirements containers/training/requirements containers/inference/requirements \
 		containers/inference/requirements-gpu benchmarks/paddleocr-requirements \
 		benchmarks/serving/requirements tools/prove/checkov-requirements; do \
