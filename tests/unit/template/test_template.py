@@ -95,7 +95,7 @@ def test_no_policy_allows_a_wildcard_action(template: dict[str, Any]) -> None:
 
 def test_every_role_that_is_passed_is_passed_to_sagemaker_only(template: dict[str, Any]) -> None:
     passes = [each for _, each in statements(template) if each["Action"] == "iam:PassRole"]
-    assert len(passes) == 3
+    assert len(passes) == 4
     for statement in passes:
         assert statement["Condition"] == {
             "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}
