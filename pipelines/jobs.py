@@ -25,6 +25,7 @@ def training_request(stack: Stack, run_id: Any, plan: Given) -> dict[str, Any]: 
     in an execution only. https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
     """
     settings = stack.settings
+    kept = {"KeepAlivePeriodInSeconds": stack.kept_alive} if stack.kept_alive else {}
     limits = {"MaxRuntimeInSeconds": stack.most_training}
     if stack.use_spot:
         limits["MaxWaitTimeInSeconds"] = 2 * stack.most_training
@@ -46,8 +47,8 @@ def training_request(stack: Stack, run_id: Any, plan: Given) -> dict[str, Any]: 
         },
         "InputDataConfig": [
             _channel("champion", plan["champion_model_data"], "S3Prefix"),
-            _channel("labels", plan["labels_uri"], "S3Prefix"),
-            _channel("training", plan["training_manifest_uri"], "ManifestFile"),
+            _channel("labels", plan["labels_uri"], "S3Prefix", stack.input_mode),
+            _channel("training", plan["training_manifest_uri"], "ManifestFile", stack.input_mode),
         ],
         "OutputDataConfig": {
             "S3OutputPath": f"s3://{settings.bucket}/models",
@@ -59,12 +60,14 @@ def training_request(stack: Stack, run_id: Any, plan: Given) -> dict[str, Any]: 
         },
         "ResourceConfig": {
             "InstanceType": settings.training_instance_type,
-            "InstanceCount": 1,
+            "InstanceCount": stack.instances,
             "VolumeSizeInGB": stack.volume,
             **job_volume_key(settings, settings.training_instance_type),
+            **kept,
         },
         "EnableManagedSpotTraining": stack.use_spot,
         "EnableNetworkIsolation": True,
+        "EnableInterContainerTrafficEncryption": stack.encrypts_traffic,
         "StoppingCondition": limits,
         **network(settings),
         "Tags": [{"Key": "ocr-retrain:run", "Value": run_id}],
@@ -126,10 +129,10 @@ def evaluation_request(
     }
 
 
-def _channel(name: str, uri: Any, kind: str) -> dict[str, Any]:  # noqa: ANN401
+def _channel(name: str, uri: Any, kind: str, mode: str = "File") -> dict[str, Any]:  # noqa: ANN401
     return {
         "ChannelName": name,
-        "InputMode": "File",
+        "InputMode": mode,
         "DataSource": {
             "S3DataSource": {
                 "S3DataType": kind,

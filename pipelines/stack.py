@@ -23,7 +23,7 @@ class Stack:
     """A deployed stack: sizes in gigabytes, limits in seconds.
 
     ``made_from`` names all of it that a pipeline depends on, in the stack's own words.
-    ``settings`` are read as the stack's functions read theirs.
+    ``settings`` are read as the stack's functions read theirs. ``instances`` train together.
     """
 
     settings: Settings
@@ -34,6 +34,10 @@ class Stack:
     job_role: str
     pipeline_role: str
     training_image: str
+    instances: int
+    kept_alive: int
+    input_mode: str
+    encrypts_traffic: bool
     volume: int
     use_spot: bool
     most_training: int
@@ -104,6 +108,10 @@ def stack_of(parameters: Mapping[str, str], outputs: Mapping[str, str]) -> Stack
         job_role=outputs["JobRoleArn"],
         pipeline_role=outputs["PipelineRoleArn"],
         training_image=parameters["TrainingImageUri"],
+        instances=int(parameters["TrainingInstanceCount"]),
+        kept_alive=int(parameters["TrainingKeepAliveSeconds"]),
+        input_mode=parameters["TrainingInputMode"],
+        encrypts_traffic=parameters["EncryptTrainingTraffic"] == "true",
         volume=int(parameters["TrainingVolumeGigabytes"]),
         use_spot=parameters["UseSpotTraining"] == "true",
         most_training=int(parameters["MaxTrainingSeconds"]),

@@ -29,6 +29,10 @@ OUTPUTS = {
 PARAMETERS = {
     "TrainingImageUri": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/ocr-retrain/training:1",
     "TrainingInstanceType": "ml.g5.xlarge",
+    "TrainingInstanceCount": "1",
+    "TrainingKeepAliveSeconds": "0",
+    "TrainingInputMode": "FastFile",
+    "EncryptTrainingTraffic": "false",
     "EvaluationInstanceType": "ml.c5.2xlarge",
     "TrainingVolumeGigabytes": "50",
     "UseSpotTraining": "true",
