@@ -62,6 +62,11 @@ def ledger(stack: Stack) -> Ledger:
     return Ledger(table)
 
 
+def in_service(stack: Stack) -> bool:
+    endpoint = stack.sagemaker.describe_endpoint(EndpointName=stack.outputs["EndpointName"])
+    return endpoint["EndpointStatus"] == "InService"
+
+
 def state(stack: Stack, name: str) -> str:
     found = ledger(stack).dataset(name)
     return found.state if found else ""
@@ -130,7 +135,7 @@ def test_its_end_deploys_what_it_registered(stack: Stack) -> None:
             }
         ]
     )
-    wait_for(lambda: stack.serving_package().endswith("/2"))
+    wait_for(lambda: in_service(stack) and stack.serving_package().endswith("/2"))
 
 
 def test_the_next_execution_starts_from_the_model_of_the_last(
