@@ -18,7 +18,7 @@ from pipelines.__main__ import _parser
 ROOT = Path(__file__).resolve().parents[3]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Placeholders for what a reader knows; the AWS CLI's own commands are checked against botocore.
-_SHELL = {"git", "source", "cd"}
+_SHELL = {"git", "source", "cd", "apt-get"}
 COMMAND = typer.main.get_command(app)
 
 
