@@ -8,7 +8,7 @@ from retraining import clients
 from retraining.observability import logger, tracer
 from retraining.scaling import Scaler
 
-SCALER = Scaler(clients.autoscaling(), clients.settings())
+SCALER = Scaler(clients.autoscaling(), clients.cloudwatch(), clients.settings())
 
 
 @logger.inject_lambda_context(clear_state=True)

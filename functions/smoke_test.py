@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field
 
 from retraining import clients
+from retraining.async_reading import AsyncEndpointReader
 from retraining.observability import count, logger, tracer
 from retraining.smoke import EndpointReader, SmokeTest, required_share, smoke_test
 
@@ -25,7 +26,11 @@ class Request(BaseModel):
 def handler(event: dict[str, Any], context: LambdaContext) -> SmokeTest:
     """Read known lines through the endpoint."""
     request = Request.model_validate(event)
-    reader = EndpointReader(RUNTIME, request.endpoint_name)
+    reader = (
+        AsyncEndpointReader(RUNTIME, request.endpoint_name, BUCKET)
+        if SETTINGS.endpoint_async
+        else EndpointReader(RUNTIME, request.endpoint_name)
+    )
     result = smoke_test(
         reader,
         BUCKET,

@@ -47,13 +47,15 @@ class Prediction(BaseModel):
     confidence: float
 
 
-class _Result(BaseModel):
+class Result(BaseModel):
+    """What was read on an image, or why nothing was."""
+
     predictions: list[Prediction] = []
     error: str = ""
 
 
 class _Answer(BaseModel):
-    results: list[_Result]
+    results: list[Result]
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,11 @@ def batches(images: Sequence[LoadedImage], mode: Mode) -> Iterator[list[LoadedIm
 
 def _read_batch(
     runtime: SageMakerRuntimeClient, endpoint: str, batch: list[LoadedImage], mode: Mode
-) -> list[_Result]:
+) -> list[Result]:
     try:
         if batch[0].json_bytes > MAX_JSON_BYTES:
             answer = _invoke(runtime, endpoint, "application/x-image", batch[0].content, mode)
-            return [_Result.model_validate_json(answer)]
+            return [Result.model_validate_json(answer)]
         images = [base64.b64encode(image.content).decode("ascii") for image in batch]
         body = json.dumps({"images": images, "mode": mode.value}).encode()
         answer = _invoke(runtime, endpoint, "application/json", body, mode)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from retraining import names
+from retraining.async_inference import async_options
 from retraining.endpoint import FAILED, IN_SERVICE, Endpoint, look_up, model_exists
 from retraining.model_data import has_artefact
 from retraining.opening_hours import OpeningHours
@@ -30,8 +31,9 @@ class Decision(TypedDict):
 
     ``previous_config`` is what the endpoint goes back to when the deployment fails; ``notice`` is
     a sentence about what somebody else did to the endpoint, with a space behind it.
-    ``model_options`` and ``config_options`` are what the parameters add to the requests that make a
-    model and a configuration.
+    ``replace_endpoint`` says that it can only be deleted and made again. ``model_options`` and
+    ``config_options`` are what the parameters add to the requests that make a model and a
+    configuration.
     """
 
     decision: str
@@ -44,6 +46,7 @@ class Decision(TypedDict):
     endpoint_name: str
     endpoint_exists: bool
     endpoint_status: str
+    replace_endpoint: bool
     model_options: dict[str, Any]
     config_options: dict[str, Any]
     update_policy: dict[str, Any]
@@ -77,10 +80,12 @@ def find_approved(
         "endpoint_name": settings.endpoint_name,
         "endpoint_exists": endpoint.exists,
         "endpoint_status": endpoint.status,
+        "replace_endpoint": _must_be_made_anew(endpoint, settings),
         "model_options": network(settings),
-        "config_options": endpoint_options(settings),
+        "config_options": {**endpoint_options(settings), **async_options(settings)},
         "update_policy": {},
-        "keep_instance_count": settings.endpoint_max_instance_count > 0,
+        # Without an instance nobody could test the new version.
+        "keep_instance_count": settings.endpoint_scales and not settings.endpoint_async,
         "smoke_tested": False,
         "notice": "",
         "why": f"No model in group {registry.group} is approved.",
@@ -164,8 +169,7 @@ def _differs(endpoint: Endpoint, settings: Settings) -> str:
     wanted = settings.endpoint_instance_type
     if wanted and endpoint.instance_type != wanted:
         return f"on {endpoint.instance_type or 'no instances'} instead of {wanted}"
-    scales = settings.endpoint_max_instance_count > 0
-    if not scales and endpoint.instances != settings.endpoint_instance_count:
+    if not settings.endpoint_scales and endpoint.instances != settings.endpoint_instance_count:
         return f"on {endpoint.instances} instances instead of {settings.endpoint_instance_count}"
     if endpoint.volume_key != endpoint_options(settings).get("KmsKeyId", ""):
         return "with another key for its volumes"
@@ -174,13 +178,26 @@ def _differs(endpoint: Endpoint, settings: Settings) -> str:
             f"with {endpoint.capture_percent} % of its requests captured instead of "
             f"{settings.data_capture_percent} %"
         )
+    wanted_async = async_options(settings).get("AsyncInferenceConfig", {})
+    if bool(endpoint.async_config) != settings.endpoint_async:
+        return "at once instead of asynchronously" if wanted_async else "asynchronously"
+    if endpoint.async_config != wanted_async:
+        return "with other settings for asynchronous requests"
     return ""
+
+
+def _must_be_made_anew(endpoint: Endpoint, settings: Settings) -> bool:
+    """Tell whether an update would not do: what failed, and what answers in the other way."""
+    if endpoint.status == FAILED:
+        return True
+    is_other = bool(endpoint.async_config) != settings.endpoint_async
+    return endpoint.status == IN_SERVICE and is_other
 
 
 def _will_run(endpoint: Endpoint, settings: Settings) -> int:
     """Tell how many instances an update starts: as many as now where the load decides."""
-    scales = settings.endpoint_max_instance_count > 0
-    return (scales and endpoint.instances) or settings.endpoint_instance_count
+    keeps = settings.endpoint_scales and not settings.endpoint_async
+    return (keeps and endpoint.instances) or settings.endpoint_instance_count
 
 
 def _notice(endpoint: Endpoint, settings: Settings) -> str:

@@ -1,7 +1,7 @@
 """Looks at the endpoint: what it does, what it serves, and since when something is wrong."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -23,7 +23,8 @@ class Endpoint:
     """The endpoint as it is; all texts are "" where there is nothing to tell.
 
     ``package_arn`` is "" when the model is of no package, ``instances`` is 0 when unknown,
-    ``capture_percent`` is 0 when nothing is captured.
+    ``capture_percent`` is 0 when nothing is captured, ``async_config`` is empty when it answers at
+    once.
     """
 
     status: str
@@ -36,6 +37,7 @@ class Endpoint:
     variants: int = 0
     volume_key: str = ""
     capture_percent: int = 0
+    async_config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exists(self) -> bool:
@@ -61,10 +63,12 @@ def look_up(client: "SageMakerClient", name: str) -> Endpoint:
         raise
     config = found.get("EndpointConfigName", "")
     model, instance_type, variants, key, captured = "", "", 0, "", 0
+    async_config: Mapping[str, Any] = {}
     try:
         described = client.describe_endpoint_config(EndpointConfigName=config)
         variants = len(described["ProductionVariants"])
         key, captured = described.get("KmsKeyId", ""), _capture_percent(described)
+        async_config = described.get("AsyncInferenceConfig", {})
         model = described["ProductionVariants"][0].get("ModelName", "")
         instance_type = described["ProductionVariants"][0].get("InstanceType", "")
         # A variant of inference components has no model of its own.
@@ -85,6 +89,7 @@ def look_up(client: "SageMakerClient", name: str) -> Endpoint:
         variants=variants,
         volume_key=key,
         capture_percent=captured,
+        async_config=async_config,
     )
 
 

@@ -8,6 +8,8 @@ INCOMING = "incoming/"
 EXTRACTED = "extracted/"
 GOLDEN = "golden/"
 IMAGES = "images/"
+# Requests to an asynchronous endpoint, its answers, and why there is none; no slash at the end.
+ASYNC_INPUT, ASYNC_OUTPUT, ASYNC_FAILURE = "async/input", "async/output", "async/failure"
 # What transform jobs may read of the bucket.
 TRANSCRIBABLE = (IMAGES, INCOMING, EXTRACTED, GOLDEN)
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")

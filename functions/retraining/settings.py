@@ -96,6 +96,11 @@ class Settings(BaseModel):
     endpoint_instance_count: Annotated[int, Field(ge=1)] = 1
     endpoint_max_instance_count: Annotated[int, Field(ge=0)] = 0
     endpoint_invocations_per_instance: Annotated[int, Field(ge=1)] = 600
+    endpoint_async: bool = False
+    async_concurrency: Annotated[int, Field(ge=1)] = 4
+    async_backlog_per_instance: Annotated[int, Field(ge=1)] = 5
+    async_success_topic_arn: str = ""
+    async_error_topic_arn: str = ""
     bake_seconds: Annotated[int, Field(ge=0)] = 120
     rollback_alarms: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     keep_deployments: Annotated[int, Field(ge=2)] = 5
@@ -107,6 +112,11 @@ class Settings(BaseModel):
     endpoint_hours: str = ""
     endpoint_time_zone: str = "UTC"
     data_capture_percent: Annotated[int, Field(ge=0, le=100)] = 0
+
+    @property
+    def endpoint_scales(self) -> bool:
+        """Tell whether the load decides how many instances the endpoint has."""
+        return self.endpoint_async or self.endpoint_max_instance_count > 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

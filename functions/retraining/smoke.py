@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 from PIL import Image
@@ -57,6 +57,24 @@ class BadAnswerError(Exception):
 _OVERLOADED = frozenset({429, 503})
 
 
+class LineReader(Protocol):
+    """Reads single lines through an endpoint."""
+
+    def read(self, image: bytes, content_type: str) -> str:
+        """Tell the text on an image of one line; raises BadAnswerError for the model's faults."""
+        ...
+
+
+def text_of(answer: bytes) -> str:
+    """Tell the text of an answer; raises BadAnswerError when it cannot be understood."""
+    try:
+        predictions = _Answer.model_validate_json(answer).predictions
+    except ValidationError as error:
+        fault = error.errors()[0]["msg"]
+        raise BadAnswerError(f"its answer is not a list of predictions ({fault})") from error
+    return " ".join(each.text for each in predictions)
+
+
 @dataclass(frozen=True)
 class EndpointReader:
     """Reads single lines through an endpoint."""
@@ -74,17 +92,13 @@ class EndpointReader:
             response = self.client.invoke_endpoint(
                 EndpointName=self.endpoint_name, ContentType=content_type, Body=image
             )
-            answer = _Answer.model_validate_json(response["Body"].read())
+            return text_of(response["Body"].read())
         except ClientError as error:
             if not _is_of_the_model(error):
                 raise
             raise BadAnswerError(f"it answered with an error: {error}") from error
         except ReadTimeoutError as error:
             raise BadAnswerError("it did not answer in time") from error
-        except ValidationError as error:
-            fault = error.errors()[0]["msg"]
-            raise BadAnswerError(f"its answer is not a list of predictions ({fault})") from error
-        return " ".join(each.text for each in answer.predictions)
 
 
 def _is_of_the_model(error: ClientError) -> bool:
@@ -93,7 +107,7 @@ def _is_of_the_model(error: ClientError) -> bool:
 
 
 def smoke_test(
-    reader: EndpointReader,
+    reader: LineReader,
     bucket: Bucket,
     ledger: Ledger,
     required: float,
@@ -210,7 +224,7 @@ def _is_whole_image(line: Line) -> bool:
     return not line.points
 
 
-def _blank_line(reader: EndpointReader) -> SmokeTest:
+def _blank_line(reader: LineReader) -> SmokeTest:
     image = io.BytesIO()
     Image.new("RGB", _BLANK_LINE, "white").save(image, format="PNG")
     nothing = "There is no golden set and no held out line to ask for"

@@ -49,6 +49,9 @@ def described(endpoint: Endpoint) -> Document:
             "PendingDeploymentSummary": _pending(endpoint),
             "EndpointStatus": endpoint.status,
             "FailureReason": endpoint.failure,
+            "AsyncInferenceConfig": (
+                None if config is None else config.request.get("AsyncInferenceConfig")
+            ),
             "LastDeploymentConfig": endpoint.deployment_config,
             "CreationTime": endpoint.creation_time,
             "LastModifiedTime": endpoint.last_modified_time,
@@ -86,5 +89,5 @@ def _variant(variant: Parameters, images: list[Document], instances: int | None)
         serverless = variant["ServerlessConfig"]
         told["CurrentServerlessConfig"] = told["DesiredServerlessConfig"] = serverless
         return told
-    count = instances or variant.get("InitialInstanceCount", 1)
+    count = variant.get("InitialInstanceCount", 1) if instances is None else instances
     return {**told, "CurrentInstanceCount": count, "DesiredInstanceCount": count}

@@ -102,8 +102,6 @@ class EndpointConfigs:
 
 
 def _unsupported(request: Parameters) -> Iterator[str]:
-    if "AsyncInferenceConfig" in request:
-        yield "asynchronous inference"
     if request.get("ShadowProductionVariants"):
         yield "shadow variants"
     if "ExplainerConfig" in request:

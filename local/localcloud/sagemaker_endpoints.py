@@ -115,6 +115,13 @@ class Endpoints:
             if server is not None:
                 server.end_request()
 
+    def async_config(self, name: str) -> Parameters | None:
+        """Return the AsyncInferenceConfig of what an endpoint serves, None when it has none."""
+        with self._lock:
+            endpoint = self._endpoints.get(name)
+            deployed = None if endpoint is None else endpoint.deployed
+            return None if deployed is None else deployed.request.get("AsyncInferenceConfig")
+
     def create(self, request: Parameters) -> Document:
         """Begin to create an endpoint."""
         name = request["EndpointName"]

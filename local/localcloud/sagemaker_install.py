@@ -20,6 +20,7 @@ from localcloud.sagemaker_registry import ModelRegistry
 from localcloud.sagemaker_runtime import Runtime
 from localcloud.sagemaker_tags import Tags
 from localcloud.sagemaker_training import TrainingJobs
+from localcloud.sagemaker_transfer import Transfer
 from localcloud.sagemaker_transform import TransformJobs
 
 
@@ -45,7 +46,8 @@ def install(context: CloudContext) -> Callable[[], None]:
     serve(Tags([part.resources for part in parts]).operations())
     refuse_what_moto_pretends()
     _refuse_in_templates()
-    Runtime(context, endpoints, Capture(clients)).install()
+    transfer = Transfer(context, clients, "endpoint")
+    Runtime(context, endpoints, Capture(clients), transfer).install()
     return endpoints.close
 
 

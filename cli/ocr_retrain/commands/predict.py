@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ocr_retrain.async_prediction import is_asynchronous, predict_async
 from ocr_retrain.commands.options import CloudOption, JsonOption, StackOption, connect_and_say
 from ocr_retrain.connection import DEFAULT_STACK, CloudChoice
 from ocr_retrain.exits import ExitCode
@@ -39,6 +40,11 @@ def predict_command(
         mode,
         why_absent=connection.stack.off_until(datetime.now(UTC)),
     )
+    if is_asynchronous(connection):
+        tell("The endpoint is asynchronous; without an instance it needs minutes to start one.")
+        readings = predict_async(connection, images, mode)
+    else:
+        readings = predict(connection.sagemaker_runtime, connection.stack.endpoint, images, mode)
     if as_json:
         show_json([_as_json(reading) for reading in readings])
     else:

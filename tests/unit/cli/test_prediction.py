@@ -182,3 +182,45 @@ def test_whoever_asks_outside_the_endpoint_s_hours_learns_when_it_is_back(
     assert execute(["predict", str(images[0])]) == 1
 
     assert "The endpoint is off until Monday." in capsys.readouterr().err
+class AsyncEndpoint:
+    """Answers in S3: what an image contains, or a failure for what begins with a question mark."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud, self.requests = cloud, 0
+
+    def invoke_endpoint_async(self, **request: str) -> dict[str, str]:
+        self.requests += 1
+        bucket, folder = self.cloud.stack.bucket, f"async/{self.requests}"
+        key = request["InputLocation"].removeprefix(f"s3://{bucket}/")
+        text = self.cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+        failed = text.startswith("?")
+        reading = {"predictions": [{"text": text, "confidence": 0.5}]}
+        body = "Received client error (422)" if failed else json.dumps(reading)
+        place = f"{folder}-error.out" if failed else f"{folder}.out"
+        self.cloud.s3.put_object(Bucket=bucket, Key=place, Body=body.encode())
+        assert request["CustomAttributes"] == "mode=page"
+        return {
+            "OutputLocation": f"s3://{bucket}/{folder}.out",
+            "FailureLocation": f"s3://{bucket}/{folder}-error.out",
+        }
+
+
+def test_command_waits_for_what_an_asynchronous_endpoint_writes(
+    connected: Cloud,
+    images: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    connected.__dict__["sagemaker_runtime"] = AsyncEndpoint(connected)
+    monkeypatch.setattr("ocr_retrain.commands.predict.is_asynchronous", lambda _: True)
+    images[1].write_text("?")
+    given = [*images, tmp_path / "missing.png"]
+
+    assert execute(["predict", "--mode", "page", "--json", *map(str, given)]) == 1
+
+    answer = json.loads(capsys.readouterr().out)
+    assert answer[0]["predictions"][0]["text"] == "line 0"
+    assert answer[1]["error"] == "Received client error (422)"
+    assert answer[2]["predictions"][0]["text"] == "line 2"
+    assert "cannot be read" in answer[3]["error"]

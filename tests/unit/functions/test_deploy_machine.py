@@ -121,7 +121,7 @@ def test_a_first_version_that_never_starts_is_rejected_and_the_endpoint_made_ane
     assert world.deploy().error == "Deploy.Rejected"
     world.sagemaker.package(2)
     ended = world.deploy()
-    assert "Delete failed endpoint" in ended.states
+    assert "Delete endpoint" in ended.states
     assert world.sagemaker.served == 2
 
 
@@ -312,7 +312,7 @@ def test_a_failed_endpoint_is_deleted_and_made_again(world: DeployWorld) -> None
     assert world.sagemaker.endpoint is not None
     world.sagemaker.endpoint["EndpointStatus"] = "Failed"
     ended = world.deploy()
-    assert "Delete failed endpoint" in ended.states
+    assert "Delete endpoint" in ended.states
     assert world.sagemaker.served == 2
 
 

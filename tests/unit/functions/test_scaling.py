@@ -16,7 +16,7 @@ def scale(clients: ModuleType, lowest: int, highest: int) -> str:
     settings = clients.settings().model_copy(
         update={"endpoint_instance_count": lowest, "endpoint_max_instance_count": highest}
     )
-    return Scaler(clients.autoscaling(), settings).set()
+    return Scaler(clients.autoscaling(), clients.cloudwatch(), settings).set()
 
 
 def targets() -> list[tuple[str, int, int]]:
@@ -67,3 +67,37 @@ def test_an_endpoint_that_does_not_scale_is_left_as_it_is(invoke: Invoke, times:
     for _ in range(times):
         assert "fixed" in invoke("scale_endpoint", {})["why"]
     assert targets() == []
+
+
+def test_an_asynchronous_endpoint_follows_its_backlog_and_sleeps_without_one(
+    clients: ModuleType,
+) -> None:
+    scale(clients, 1, 4)
+    settings = clients.settings().model_copy(
+        update={"endpoint_async": True, "endpoint_max_instance_count": 3}
+    )
+    scaler = Scaler(clients.autoscaling(), clients.cloudwatch(), settings)
+    assert "0 to 3 instances" in scaler.set()
+    assert targets() == [(VARIANT, 0, 3)]
+    by_name = {each["PolicyName"]: each for each in policies()}
+    assert set(by_name) == {"ocr-retrain-backlog", "ocr-retrain-wake"}
+    tracking = by_name["ocr-retrain-backlog"]["TargetTrackingScalingPolicyConfiguration"]
+    assert tracking["TargetValue"] == 5
+    metric = tracking["CustomizedMetricSpecification"]
+    assert metric["MetricName"] == "ApproximateBacklogSizePerInstance"
+    (alarm,) = client("cloudwatch").describe_alarms(AlarmNames=["ocr-retrain-endpoint-asleep"])[
+        "MetricAlarms"
+    ]
+    assert alarm["MetricName"] == "HasBacklogWithoutCapacity"
+    assert alarm["AlarmActions"] == [by_name["ocr-retrain-wake"]["PolicyARN"]]
+
+
+def test_an_endpoint_that_is_asynchronous_no_longer_keeps_nothing_of_it(
+    clients: ModuleType,
+) -> None:
+    settings = clients.settings().model_copy(update={"endpoint_async": True})
+    Scaler(clients.autoscaling(), clients.cloudwatch(), settings).set()
+    scale(clients, 1, 4)
+    assert targets() == [(VARIANT, 1, 4)]
+    assert [each["PolicyName"] for each in policies()] == ["ocr-retrain-load"]
+    assert client("cloudwatch").describe_alarms()["MetricAlarms"] == []

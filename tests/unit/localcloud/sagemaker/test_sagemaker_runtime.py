@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from .harness import BUCKET, IMAGE, ROLE, Cloud, unique
+from .harness import BUCKET, IMAGE, ROLE, Cloud, unique, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +137,56 @@ def test_captured_requests_lie_with_their_answers_where_the_configuration_says(
     given, answered = line["captureData"]["endpointInput"], line["captureData"]["endpointOutput"]
     assert (given["encoding"], given["data"]) == ("BASE64", "YWJj")
     assert (answered["encoding"], answered["data"]) == ("JSON", "cba")
+
+
+@pytest.fixture(scope="module")
+def asynchronous(cloud: Cloud) -> str:
+    name = unique("endpoint")
+    container = {"Image": IMAGE, "ModelDataUrl": cloud.put_model("first")}
+    cloud.sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1}
+    output = {
+        "S3OutputPath": f"s3://{BUCKET}/{name}/output",
+        "S3FailurePath": f"s3://{BUCKET}/{name}/failure",
+    }
+    cloud.sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[{**variant, "InstanceType": "ml.m5.large"}],
+        AsyncInferenceConfig={"OutputConfig": output},
+    )
+    cloud.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    cloud.sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+    return name
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "told"),
+    [
+        ("ab", "OutputLocation", b"ba"),
+        ("bad", "FailureLocation", b"Received client error (415)"),
+        ("", "FailureLocation", b"does not exist"),
+    ],
+)
+def test_asynchronous_answers_and_failures_lie_where_they_were_announced(
+    cloud: Cloud, asynchronous: str, body: str, place: str, told: bytes
+) -> None:
+    key = f"{asynchronous}/input/{body or 'missing'}"
+    if body:
+        cloud.put({key: body})
+    answer = cloud.client("sagemaker-runtime").invoke_endpoint_async(
+        EndpointName=asynchronous,
+        InputLocation=f"s3://{BUCKET}/{key}",
+        ContentType="text/plain",
+        Accept="text/plain",
+    )
+    where = answer[place].removeprefix(f"s3://{BUCKET}/")
+    kind = "output" if place == "OutputLocation" else "failure"
+    assert where.startswith(f"{asynchronous}/{kind}/")
+    assert told in wait_for(lambda: cloud.keys(where) and cloud.get(where))
+
+
+def test_an_asynchronous_endpoint_does_not_answer_at_once(cloud: Cloud, asynchronous: str) -> None:
+    with pytest.raises(ClientError, match="use InvokeEndpointAsync"):
+        invoke(cloud, asynchronous, Body=b"x")
