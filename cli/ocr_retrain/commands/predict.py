@@ -33,18 +33,17 @@ def predict_command(
     one {"image": ..., "predictions": [{"box", "text", "confidence"}]} per image.
     """
     connection = connect_and_say(cloud, stack)
-    readings = predict(
-        connection.sagemaker_runtime,
-        connection.stack.endpoint,
-        images,
-        mode,
-        why_absent=connection.stack.off_until(datetime.now(UTC)),
-    )
     if is_asynchronous(connection):
         tell("The endpoint is asynchronous; without an instance it needs minutes to start one.")
         readings = predict_async(connection, images, mode)
     else:
-        readings = predict(connection.sagemaker_runtime, connection.stack.endpoint, images, mode)
+        readings = predict(
+            connection.sagemaker_runtime,
+            connection.stack.endpoint,
+            images,
+            mode,
+            why_absent=connection.stack.off_until(datetime.now(UTC)),
+        )
     if as_json:
         show_json([_as_json(reading) for reading in readings])
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 BLANK = 0
+# What keeps its order within a line that is read from right to left, and anything else, alone:
+# PaddleOCR's BaseRecLabelDecode.pred_reverse.
+_RUN = re.compile(r"[a-zA-Z0-9 :*./%+-]+|.", re.DOTALL)
 
 
 class DictionaryError(ValueError):
@@ -68,6 +73,22 @@ class CharacterDictionary:
         """Outputs of the network: the characters and CTC's blank."""
         return len(self.characters) + 1
 
+    @cached_property
+    def right_to_left(self) -> bool:
+        """Whether lines are read from right to left, which only the letters tell.
+
+        True when letters that run so (Arabic, Hebrew, Persian, ...) outnumber all others but ASCII,
+        which every dictionary of PaddleOCR holds. PaddleOCR itself goes by the dictionary's file
+        name, which a packaged model has lost.
+        """
+        letters = [c for character in self.characters for c in character if not c.isascii()]
+        leftward = sum(map(runs_leftward, letters))
+        return leftward > sum(unicodedata.bidirectional(letter) == "L" for letter in letters)
+
+    def _turned(self, text: str) -> str:
+        """Return text as it stands in the picture, or from there as it is read: both are one."""
+        return "".join(reversed(_RUN.findall(text))) if self.right_to_left else text
+
     def fitted_to(self, classes: int) -> CharacterDictionary:
         """Return the dictionary of a network with that many outputs.
 
@@ -94,8 +115,15 @@ class CharacterDictionary:
         return [character for character in dict.fromkeys(text) if character not in self._outputs]
 
     def encode(self, text: str) -> list[int]:
-        """Return the outputs that spell the text; characters the dictionary lacks are left out."""
-        return [self._outputs[character] for character in text if character in self._outputs]
+        """Return the outputs that spell the text, in the order of the picture from left to right.
+
+        Characters the dictionary lacks are left out.
+        """
+        return [
+            self._outputs[character]
+            for character in self._turned(text)
+            if character in self._outputs
+        ]
 
     def decode(self, outputs: Iterable[int]) -> str:
         """Return the text of a CTC path: repeats merged, blanks dropped."""
@@ -105,7 +133,7 @@ class CharacterDictionary:
             if output not in (previous, BLANK):
                 text.append(self.characters[output - 1])
             previous = output
-        return "".join(text)
+        return self._turned("".join(text))
 
     def read_probabilities(self, probabilities: npt.NDArray[np.float32]) -> list[Reading]:
         """Greedy CTC decoding of [lines, steps, classes] probabilities, as PaddleOCR does it."""
@@ -120,7 +148,12 @@ class CharacterDictionary:
         if not written.any():
             return Reading("", 0.0)
         text = "".join(self.characters[output - 1] for output in path[written])
-        return Reading(text, float(certainty[written].mean()))
+        return Reading(self._turned(text), float(certainty[written].mean()))
+
+
+def runs_leftward(letter: str) -> bool:
+    """Tell whether a letter is of a script that runs from right to left (Unicode's R and AL)."""
+    return unicodedata.bidirectional(letter) in ("R", "AL")
 
 
 def required_steps(outputs: Sequence[int]) -> int:

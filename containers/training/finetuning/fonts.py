@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from recognition.dictionary import runs_leftward
+
 _LATIN_PACKAGES = {
     "matplotlib": "mpl-data/fonts/ttf",
     "font_amatic_sc": "files",
@@ -60,8 +62,14 @@ class Face:
         return _load(self.file, self.size)
 
     def draws(self, text: str) -> bool:
-        """Whether the font has a glyph for every character of the text."""
-        return all(self._draws_character(character) for character in text)
+        """Whether the font has a glyph for every character of the text, and draws it as people do.
+
+        Scripts that run from right to left are neither turned nor joined here: lines of them would
+        teach what no page shows.
+        """
+        return not any(map(runs_leftward, text)) and all(
+            self._draws_character(character) for character in text
+        )
 
     def _draws_character(self, character: str) -> bool:
         if character == " ":

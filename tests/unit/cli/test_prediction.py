@@ -182,6 +182,8 @@ def test_whoever_asks_outside_the_endpoint_s_hours_learns_when_it_is_back(
     assert execute(["predict", str(images[0])]) == 1
 
     assert "The endpoint is off until Monday." in capsys.readouterr().err
+
+
 class AsyncEndpoint:
     """Answers in S3: what an image contains, or a failure for what begins with a question mark."""
 

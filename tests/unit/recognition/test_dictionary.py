@@ -81,3 +81,43 @@ def test_confidence_is_the_mean_of_the_written_characters() -> None:
 def test_a_repeated_character_needs_a_blank_between() -> None:
     assert required_steps([1, 1, 2]) == 4
     assert required_steps([]) == 0
+
+
+ARABIC = CharacterDictionary(tuple("abc123 -.ابتثجحخد"))
+
+
+@pytest.mark.parametrize(
+    ("characters", "leftward"),
+    [
+        ("abc 123", False),
+        ("abcابت", True),
+        ("abcאבג", True),
+        ("αβγабв", False),
+        ("中文字ab", False),
+        ("中文字اب", False),
+    ],
+)
+def test_letters_tell_the_reading_direction(characters: str, leftward: bool) -> None:
+    assert CharacterDictionary(tuple(characters)).right_to_left is leftward
+
+
+@pytest.mark.parametrize("text", ["ابت", "ابت 123", "12-3 اب abc تث", "", "ا", "abc"])
+def test_a_line_from_right_to_left_is_read_as_it_was_labelled(text: str) -> None:
+    outputs = ARABIC.encode(text)
+
+    assert ARABIC.decode([each for output in outputs for each in (output, 0)]) == text
+    steps = [each for output in outputs for each in (output, 0)] or [0]
+    probabilities = np.eye(ARABIC.classes, dtype=np.float32)[[steps]]
+    assert ARABIC.read_probabilities(probabilities)[0].text == text
+
+
+def test_a_line_from_right_to_left_is_spelled_as_it_stands_in_the_picture() -> None:
+    spelled = [ARABIC.characters[output - 1] for output in ARABIC.encode("ابت 123")]
+
+    assert "".join(spelled) == " 123تبا"
+
+
+def test_a_line_from_left_to_right_is_spelled_as_it_is_written() -> None:
+    greek = CharacterDictionary(tuple("αβγ "))
+
+    assert greek.encode("γ αβ") == [3, 4, 1, 2]

@@ -62,3 +62,5 @@ def test_a_font_knows_what_it_cannot_draw() -> None:
 
     assert face.draws("Total 12.50")
     assert not face.draws("中")
+    # The font has the glyphs; joined and from right to left it does not draw them.
+    assert not face.draws("ابت")
