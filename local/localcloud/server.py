@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import threading
@@ -71,6 +72,8 @@ def run(options: Options) -> None:
 def _start(options: Options, cleanup: contextlib.ExitStack) -> None:
     started_at, begin = iso_seconds(now()), time.monotonic()
     _progress("starting")
+    # moto and the SAM translator both import it: two threads at once find it half initialised.
+    importlib.import_module("jsonschema")
     application = _in_background(lambda: _build(options))
     recording = _record(options)
     context = _serve(options, recording, cleanup)
