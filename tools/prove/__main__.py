@@ -14,7 +14,7 @@ from tools.prove import (
     limits,
     machine_runs,
     machine_texts,
-    operator,
+    operators,
     permissions,
     recorded_run,
     recordings,
@@ -72,7 +72,7 @@ def run_proofs(*, keep: bool) -> list[Proof]:
         return [proof("IAM", "the run to record passes", "integration tests", 1, [str(error)])]
     try:
         usage = permissions.recorded(recorded)
-        operated = operator.proofs(recorded)
+        operated = operators.proofs(recorded)
     except UnknownCallError as error:
         return [proof("IAM", "every recorded call is known", "calls.py", 1, [str(error)])]
     return [

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.prove import sources
+from tools.prove import reasons, sources
 from tools.prove.proof import Proof, proof
 from tools.prove.recordings import Recording
 from tools.prove.sources import ROOT
@@ -95,11 +95,13 @@ def _small(sizes: Mapping[Path, int]) -> Proof:
 
 
 def _runs(started: Sequence[Started], called: set[str]) -> Proof:
+    given = reasons.read("uncalled")
     problems = [
         f"{each.function}: the recorded run never called it"
         for each in started
-        if each.function not in called
+        if each.function not in called and not given.covers(each.function)
     ]
+    problems += given.without_cause(each.function for each in started)
     how = "awslambdaric, the built zip, the runtime's SDK; called in the recorded run"
     return proof(AREA, "run", how, len(started), problems)
 

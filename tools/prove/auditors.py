@@ -49,7 +49,7 @@ def _checkov() -> Proof:
         plain = Path(folder, "template.json")
         plain.write_text(json.dumps(sources.transformed(), default=str), encoding="utf-8")
         program = str(Path(__file__).with_name("run_checkov.py"))
-        done = _run([str(_CHECKOV), program, str(plain), str(ROOT / "images.yaml")], {})
+        done = _run([str(_CHECKOV), "-P", program, str(plain), str(ROOT / "images.yaml")], {})
     if done.returncode != 0:
         return proof(AREA, "passes checkov", "checkov", 1, [done.stderr[-2000:]])
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -43,4 +43,4 @@ def make(folder: Path = FOLDER) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise RunFailedError(done.stdout[-4000:])
+        raise RunFailedError(f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}")
