@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FAULTS = 120
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_a_small_campaign_is_survived() -> None:
     command = [sys.executable, "-m", "tests.chaos", "--only", "handlers", "--seed", "20261122"]
     done = subprocess.run(

@@ -441,21 +441,6 @@ def test_configuration_repeats_the_request(cloud: Cloud) -> None:
         )
 
 
-def test_data_capture_is_refused(cloud: Cloud) -> None:
-    variant = {"VariantName": "A", "ModelName": make_model(cloud), "InitialInstanceCount": 1}
-    with pytest.raises(ClientError, match="does not support data capture"):
-        cloud.sagemaker.create_endpoint_config(
-            EndpointConfigName=unique("config"),
-            ProductionVariants=[variant],
-            DataCaptureConfig={
-                "EnableCapture": True,
-                "InitialSamplingPercentage": 100,
-                "DestinationS3Uri": "s3://a/b",
-                "CaptureOptions": [{"CaptureMode": "Input"}],
-            },
-        )
-
-
 def test_resources_are_listed_newest_first(cloud: Cloud) -> None:
     models = [make_model(cloud) for _ in range(2)]
     configs = [make_config(cloud, model) for model in models]
