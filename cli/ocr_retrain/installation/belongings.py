@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -110,9 +110,9 @@ def find_belongings(
         executions=tuple(_executions(account, chosen)),
         pipeline=chosen if has_pipeline else "",
         pipeline_executions=tuple(running_in_pipeline(account, chosen) if has_pipeline else ()),
-        training_jobs=tuple(_training_jobs(account, chosen)),
-        processing_jobs=tuple(_processing_jobs(account, chosen)),
-        transform_jobs=tuple(_transform_jobs(account, chosen)),
+        training_jobs=tuple(_running_jobs(account, chosen, "Training")),
+        processing_jobs=tuple(_running_jobs(account, chosen, "Processing")),
+        transform_jobs=tuple(_running_jobs(account, chosen, "Transform")),
         endpoint=chosen if _has_endpoint(account, chosen) else "",
         endpoint_configs=tuple(_endpoint_configs(account, chosen)),
         models=tuple(_models(account, chosen)),
@@ -161,34 +161,16 @@ def _partition(account: Account) -> str:
     return str(account.session.get_partition_for_region(account.region))
 
 
-def _training_jobs(account: Account, prefix: str) -> Iterator[str]:
-    pages = account.sagemaker.get_paginator("list_training_jobs").paginate(
+def _running_jobs(account: Account, prefix: str, kind: str) -> Iterator[str]:
+    # Its types know paginators by literal names only.
+    sagemaker: Any = account.sagemaker
+    pages = sagemaker.get_paginator(f"list_{kind.lower()}_jobs").paginate(
         StatusEquals="InProgress", NameContains=f"{prefix}-"
     )
     for page in pages:
-        for item in page["TrainingJobSummaries"]:
-            if is_job_of(prefix, item["TrainingJobName"]):
-                yield item["TrainingJobName"]
-
-
-def _processing_jobs(account: Account, prefix: str) -> Iterator[str]:
-    pages = account.sagemaker.get_paginator("list_processing_jobs").paginate(
-        StatusEquals="InProgress", NameContains=f"{prefix}-"
-    )
-    for page in pages:
-        for item in page["ProcessingJobSummaries"]:
-            if is_job_of(prefix, item["ProcessingJobName"]):
-                yield item["ProcessingJobName"]
-
-
-def _transform_jobs(account: Account, prefix: str) -> Iterator[str]:
-    pages = account.sagemaker.get_paginator("list_transform_jobs").paginate(
-        StatusEquals="InProgress", NameContains=f"{prefix}-"
-    )
-    for page in pages:
-        for item in page["TransformJobSummaries"]:
-            if is_job_of(prefix, item["TransformJobName"]):
-                yield item["TransformJobName"]
+        for item in page[f"{kind}JobSummaries"]:
+            if is_job_of(prefix, item[f"{kind}JobName"]):
+                yield item[f"{kind}JobName"]
 
 
 def _has_endpoint(account: Account, name: str) -> bool:
