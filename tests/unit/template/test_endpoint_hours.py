@@ -1,21 +1,11 @@
 """The endpoint's hours in the template: when Deploy is woken, and who may wake it."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from retraining.opening_hours import OpeningHours
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="module")
-def template() -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-    return parsed
 
 
 def resolved(value: Any, references: dict[str, str]) -> Any:  # noqa: ANN401

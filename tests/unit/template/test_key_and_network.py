@@ -12,7 +12,8 @@ import pytest
 import yaml
 from botocore.validate import ParamValidator
 from jsonata import Jsonata
-from samtranslator.yaml_helper import yaml_parse
+
+from .conftest import of_type
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY_OR_NOTHING = {"Fn::If": ["HasKey", {"Ref": "KmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
@@ -50,20 +51,6 @@ USES = {
     "dynamodb:": {"UseLedgerUnderKey"},
     "sns:Publish": {"TellPeopleUnderKey"},
 }
-
-
-@pytest.fixture(scope="module")
-def template() -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-    return parsed
-
-
-def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    return {
-        name: each["Properties"]
-        for name, each in template["Resources"].items()
-        if each["Type"] == kind
-    }
 
 
 def actions_of(properties: dict[str, Any]) -> set[str]:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 from moto.events.models import EventPattern
-from samtranslator.yaml_helper import yaml_parse
 
 from retraining.normalization import Rule
 from retraining.settings import Settings
@@ -38,12 +37,6 @@ NAMELESS = {
     "sagemaker:ListEndpoints",
     "sagemaker:ListModels",
 }
-
-
-@pytest.fixture(scope="module")
-def template() -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-    return parsed
 
 
 def event(name: str) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
-from samtranslator.yaml_helper import yaml_parse
 
 from retraining.announcing_events import SOURCE
 from retraining.announcing_record import PARTITION
 from retraining.ledger_items import LOCK
 from retraining.metrics import SERVICE, SHAPES, STACK, Metric, Model
+
+from .conftest import of_type
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMESPACE = "OcrRetrain"
@@ -49,20 +49,6 @@ class Watched:
     namespace: str
     metric: str
     dimensions: Mapping[str, str]
-
-
-@pytest.fixture(scope="module")
-def template() -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-    return parsed
-
-
-def of_type(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    return {
-        name: resource["Properties"]
-        for name, resource in template["Resources"].items()
-        if resource["Type"] == kind
-    }
 
 
 def alarms(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
