@@ -155,7 +155,7 @@ def test_container_gets_credentials_and_its_environment_only(
     job = run_to_end(cloud, training_request(name, Environment={"COLOUR": "blue"}))
     assert seen_by(cloud, job)["environment"] == {
         "AWS_ENDPOINT_URL": cloud.context.endpoint_url,
-        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_ACCESS_KEY_ID": "container test",
         "TRAINING_JOB_NAME": name,
         "COLOUR": "blue",
         "PYTEST_VERSION": None,
