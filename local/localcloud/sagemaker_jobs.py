@@ -182,13 +182,16 @@ class Jobs(ABC, Generic[AnyJob]):
         else ours.
         """
 
-    @abstractmethod
     def name_taken(self, arn: str) -> str:
-        """Say, as AWS does, that there is a job of that name."""
+        """Say, as AWS does of most kinds, that there is a job of that name."""
+        return (
+            "Job name must be unique within an AWS account and region, and a job with this name "
+            f"already exists ({arn})"
+        )
 
-    @abstractmethod
     def not_found(self, name: str) -> Exception:
-        """Return the error AWS answers with when there is no job of that name."""
+        """Return the error AWS answers with, of most kinds, when there is no job of that name."""
+        return RequestInvalidError(f"Could not find requested job with name: {name}")
 
     def check(self, request: Parameters) -> None:
         """Raise RequestInvalidError for what AWS refuses before it takes a job."""

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localcloud.sagemaker_api import Parameters
-from localcloud.sagemaker_errors import RequestInvalidError
 from localcloud.sagemaker_jobs import Jobs
 from localcloud.sagemaker_processing_job import ProcessingJob
 from localcloud.sagemaker_processing_run import ProcessingRun
@@ -35,17 +34,6 @@ class ProcessingJobs(Jobs[ProcessingJob]):
         ProcessingRun(
             self._context, self._clients, self._transfer, job, self._stop_grace_seconds
         ).execute()
-
-    def name_taken(self, arn: str) -> str:
-        """Say, as AWS does, that there is a job of that name."""
-        return (
-            "Job name must be unique within an AWS account and region, and a job with this name "
-            f"already exists ({arn})"
-        )
-
-    def not_found(self, name: str) -> Exception:
-        """Return the error AWS answers with when there is no job of that name."""
-        return RequestInvalidError(f"Could not find requested job with name: {name}")
 
 
 def _unsupported(request: Parameters) -> Iterator[str]:

@@ -68,14 +68,3 @@ class TransformJobs(Jobs[TransformJob]):
         """Transform, to the job's last status."""
         container = self._models.served_container(job.request["ModelName"])
         TransformRun(self._context, self._clients, self._transfer, job, container).execute()
-
-    def name_taken(self, arn: str) -> str:
-        """Say, as AWS does, that there is a job of that name."""
-        return (
-            "Job name must be unique within an AWS account and region, and a job with this name "
-            f"already exists ({arn})"
-        )
-
-    def not_found(self, name: str) -> Exception:
-        """Return the error AWS answers with when there is no job of that name."""
-        return RequestInvalidError(f"Could not find requested job with name: {name}")
