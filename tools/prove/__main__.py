@@ -23,6 +23,7 @@ from tools.prove import (
 )
 from tools.prove.calls import UnknownCallError
 from tools.prove.proof import Proof, proof, table
+from tools.prove.watched_tests import TestsFailedError
 
 NOT_PROVEN = "## What cannot be proven here"
 
@@ -68,8 +69,9 @@ def run_proofs(*, keep: bool) -> list[Proof]:
         if not keep:
             recorded_run.make()
         recorded = recordings.read(recorded_run.FOLDER)
-    except (recorded_run.RunFailedError, FileNotFoundError) as error:
-        return [proof("IAM", "the run to record passes", "integration tests", 1, [str(error)])]
+        played = machine_runs.play()
+    except (TestsFailedError, FileNotFoundError) as error:
+        return [proof("IAM", "the runs to record pass", "tests", 1, [str(error)])]
     try:
         usage = permissions.recorded(recorded)
         operated = operators.proofs(recorded)
@@ -78,7 +80,7 @@ def run_proofs(*, keep: bool) -> list[Proof]:
     return [
         *permissions.proofs(usage),
         *operated,
-        *machine_runs.proofs(recorded, machine_runs.play()),
+        *machine_runs.proofs(recorded, played),
         *limits.recorded_proofs(recorded),
         *artefacts.proofs(recorded),
     ]

@@ -6,10 +6,7 @@ Executions are those of the recorded run, and those that unit tests play (machin
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +17,8 @@ from typing import Any
 from tools.prove import machine_files, shapes, sources
 from tools.prove.proof import Proof, proof
 from tools.prove.recordings import Recording, Task
-from tools.prove.sources import MACHINES, ROOT, Machine
+from tools.prove.sources import MACHINES, Machine
+from tools.prove.watched_tests import run_tests
 
 AREA = "State machines"
 PLAYED = (
@@ -41,24 +39,11 @@ class Played:
     tasks: Sequence[Mapping[str, Any]]
 
 
-class TestsFailedError(RuntimeError):
-    """The unit tests of the state machines do not pass."""
-
-
 def play() -> list[Played]:
-    """Run the unit tests of both machines; raises TestsFailedError."""
+    """Run the unit tests of the machines; raises TestsFailedError."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "visited.jsonl")
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *PLAYED],
-            cwd=ROOT,
-            env={**os.environ, VISITED: str(file)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise TestsFailedError(done.stdout[-2000:])
+        run_tests(PLAYED, VISITED, str(file))
         lines = file.read_text(encoding="utf-8").splitlines()
     return [Played(**json.loads(line)) for line in lines]
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from tools.prove.sources import ROOT
+from tools.prove.watched_tests import run_tests
 
 FOLDER = ROOT / ".cache" / "recorded-run"
 RECORDINGS = "OCR_RETRAIN_RECORDINGS"
@@ -22,25 +20,12 @@ TESTS = (
 )
 
 
-class RunFailedError(RuntimeError):
-    """The tests that are recorded do not pass; the message ends with what they said."""
-
-
 def make(folder: Path = FOLDER) -> None:
-    """Run the integration tests and record their clouds; raises RunFailedError.
+    """Run the integration tests and record their clouds; raises TestsFailedError.
 
     What was recorded before is removed first: an old recording proves nothing of the code of now.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     tests = [f"tests/integration/{name}" for name in TESTS]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=ROOT,
-        env={**os.environ, RECORDINGS: str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RunFailedError(f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}")
+    run_tests(tests, RECORDINGS, str(folder))
