@@ -7,6 +7,7 @@ from typing import Any
 
 from pipelines.stack import Stack
 from retraining.protection import job_volume_key, network, output_key
+from retraining.training_channels import training_channel
 
 _METRICS = {
     "loss": " loss=([0-9.]+)",
@@ -46,9 +47,11 @@ def training_request(stack: Stack, run_id: Any, plan: Given) -> dict[str, Any]: 
             "dataset_ids": plan["dataset_ids"],
         },
         "InputDataConfig": [
-            _channel("champion", plan["champion_model_data"], "S3Prefix"),
-            _channel("labels", plan["labels_uri"], "S3Prefix", stack.input_mode),
-            _channel("training", plan["training_manifest_uri"], "ManifestFile", stack.input_mode),
+            training_channel("champion", plan["champion_model_data"], "S3Prefix"),
+            training_channel("labels", plan["labels_uri"], "S3Prefix", stack.input_mode),
+            training_channel(
+                "training", plan["training_manifest_uri"], "ManifestFile", stack.input_mode
+            ),
         ],
         "OutputDataConfig": {
             "S3OutputPath": f"s3://{settings.bucket}/models",
@@ -126,20 +129,6 @@ def evaluation_request(
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": stack.most_evaluation},
         "Tags": [{"Key": "ocr-retrain:run", "Value": run_id}],
-    }
-
-
-def _channel(name: str, uri: Any, kind: str, mode: str = "File") -> dict[str, Any]:  # noqa: ANN401
-    return {
-        "ChannelName": name,
-        "InputMode": mode,
-        "DataSource": {
-            "S3DataSource": {
-                "S3DataType": kind,
-                "S3DataDistributionType": "FullyReplicated",
-                "S3Uri": uri,
-            }
-        },
     }
 
 

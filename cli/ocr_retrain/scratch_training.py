@@ -28,6 +28,7 @@ from retraining.new_characters import format_characters
 from retraining.planning import manifest_rows
 from retraining.protection import job_volume_key, network, output_key
 from retraining.settings import Settings
+from retraining.training_channels import training_channel
 
 if TYPE_CHECKING:
     from ocr_retrain.connection import Cloud
@@ -122,9 +123,9 @@ def training_request(
         "RoleArn": stack.outputs["JobRoleArn"],
         "HyperParameters": given,
         "InputDataConfig": [
-            _channel("champion", inputs.champion, "S3Prefix"),
-            _channel("labels", inputs.labels, "S3Prefix"),
-            _channel("training", inputs.manifest, "ManifestFile"),
+            training_channel("champion", inputs.champion, "S3Prefix"),
+            training_channel("labels", inputs.labels, "S3Prefix"),
+            training_channel("training", inputs.manifest, "ManifestFile"),
         ],
         "OutputDataConfig": {
             "S3OutputPath": f"s3://{settings.bucket}/models",
@@ -157,20 +158,6 @@ def _settings(cloud: Cloud, parameters: Mapping[str, str]) -> Settings:
             "VPC_SECURITY_GROUP_IDS": parameters.get("VpcSecurityGroupIds", ""),
         }
     )
-
-
-def _channel(name: str, uri: str, kind: str) -> dict[str, Any]:
-    return {
-        "ChannelName": name,
-        "InputMode": "File",
-        "DataSource": {
-            "S3DataSource": {
-                "S3DataType": kind,
-                "S3DataDistributionType": "FullyReplicated",
-                "S3Uri": uri,
-            }
-        },
-    }
 
 
 def _upload(
