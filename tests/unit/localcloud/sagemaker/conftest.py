@@ -15,7 +15,15 @@ from moto.server import ThreadedMotoServer
 from localcloud import eventbridge_targets, processes, sagemaker_install
 from localcloud.context import CloudContext, LocalImage
 
-from .harness import BUCKET, IMAGE, ROLE, Cloud, forbid_unknown_members, unique
+from .harness import (
+    BUCKET,
+    IMAGE,
+    ROLE,
+    Cloud,
+    forbid_unknown_members,
+    repairs_undone,
+    unique,
+)
 
 
 @pytest.fixture(scope="package")
@@ -38,7 +46,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         repo=here,
         images={IMAGE: image},
     )
-    with pytest.MonkeyPatch.context() as patch:
+    with repairs_undone(), pytest.MonkeyPatch.context() as patch:
         forbid_unknown_members(patch)
         eventbridge_targets.install(context)
         close = sagemaker_install.install(context)

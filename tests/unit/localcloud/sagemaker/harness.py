@@ -6,17 +6,30 @@ import io
 import tarfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 import pytest
+from moto.events.models import Rule
+from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, Model
+from moto.sagemaker.responses import SageMakerResponse
+from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from localcloud import sagemaker_api
 from localcloud.context import CloudContext
 from localcloud.sagemaker_validation import service_model
 
+_REPAIRED = (
+    SageMakerResponse,
+    SageMakerRuntimeResponse,
+    Model,
+    FakeEndpointConfig,
+    FakeEndpoint,
+    Rule,
+)
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/test/image:local"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 BUCKET = "sagemaker-tests"
@@ -97,6 +110,21 @@ def wait_for(condition: Callable[[], Any], seconds: float = 15) -> Any:  # noqa:
 
 def unique(prefix: str) -> str:
     return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+@contextmanager
+def repairs_undone() -> Iterator[None]:
+    """Leave moto as it was at first: other tests of this process use it."""
+    before = {repaired: dict(vars(repaired)) for repaired in _REPAIRED}
+    try:
+        yield
+    finally:
+        for repaired, attributes in before.items():
+            for name in set(vars(repaired)) - set(attributes):
+                delattr(repaired, name)
+            for name, value in attributes.items():
+                if vars(repaired)[name] is not value:
+                    setattr(repaired, name, value)
 
 
 def forbid_unknown_members(patch: pytest.MonkeyPatch) -> None:
